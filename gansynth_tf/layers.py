@@ -1,0 +1,201 @@
+"""Layers of a progressive GAN: scaling, normalisation, equalised convolution and dense.
+
+Every image is ``[batch, time, freq, channels]``. Layers create their variables when they are
+constructed, from a seed and their name alone, so that a model's first weights do not depend on
+the order or the device in which it is built.
+
+Source: Karras et al., "Progressive growing of GANs", section 4 and appendix A.
+"""
+
+import math
+import zlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+HE_GAIN = 2.0**0.5
+LEAKY_SLOPE = 0.2
+
+# --- Pure functions ---
+
+
+def pixel_norm(x: tf.Tensor, epsilon: float = 1e-8) -> tf.Tensor:
+    """[..., channels] -> the same with a root mean square over channels of 1."""
+    return x * (1.0 / tf.sqrt(tf.reduce_mean(tf.square(x), axis=-1, keepdims=True) + epsilon))
+
+
+def box_upscale(x: tf.Tensor, factors: tuple[int, int]) -> tf.Tensor:
+    """[batch, time, freq, channels] -> each cell repeated (time, freq) ``factors`` times."""
+    time_factor, freq_factor = factors
+    if factors == (1, 1):
+        return x
+    _, time, freq, channels = x.shape
+    x = tf.reshape(x, [-1, time, 1, freq, 1, channels])
+    x = tf.tile(x, [1, 1, time_factor, 1, freq_factor, 1])
+    return tf.reshape(x, [-1, time * time_factor, freq * freq_factor, channels])
+
+
+def box_downscale(x: tf.Tensor, factors: tuple[int, int]) -> tf.Tensor:
+    """[batch, time, freq, channels] -> the mean of each (time, freq) ``factors`` cells."""
+    if factors == (1, 1):
+        return x
+    return tf.nn.avg_pool2d(x, factors, factors, "VALID")
+
+
+def minibatch_stddev(x: tf.Tensor, groups: int = 1, epsilon: float = 1e-6) -> tf.Tensor:
+    """[batch, time, freq, channels] -> [batch, time, freq, channels + 1].
+
+    The new channel is one number: the standard deviation over the batch, averaged over all
+    features. With ``groups``, the batch holds that many batches one after the other, each with
+    its own number.
+    """
+    _, time, freq, channels = x.shape
+    grouped = tf.reshape(x, [groups, -1, time, freq, channels])
+    # tf.nn.moments holds the mean constant when it differentiates: nothing to a gradient, but the
+    # gradient penalty differentiates twice, and the original's weights were trained that way.
+    _, variance = tf.nn.moments(grouped, axes=[1])  # [groups, time, freq, channels]
+    stddev = tf.reduce_mean(tf.sqrt(variance + epsilon), axis=[1, 2, 3])  # [groups]
+    extra = tf.repeat(stddev, tf.shape(grouped)[1])  # [batch]
+    extra = tf.broadcast_to(
+        tf.reshape(extra, [-1, 1, 1, 1]), [tf.shape(x)[0], time, freq, 1]
+    )
+    return tf.concat([x, extra], axis=-1)
+
+
+def leaky_relu(x: tf.Tensor) -> tf.Tensor:
+    """max(x, 0.2 x)."""
+    return tf.nn.leaky_relu(x, LEAKY_SLOPE)
+
+
+def initial_normal(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Standard normal float32, a pure function of its arguments on every machine."""
+    generator = np.random.Generator(np.random.Philox(key=[seed, zlib.crc32(name.encode())]))
+    return generator.standard_normal(shape, dtype=np.float32)
+
+
+# --- Layers with variables ---
+
+
+class _Weighted(keras.layers.Layer):
+    """A kernel and a bias of known shape, created at once."""
+
+    def __init__(self, kernel_shape, init_scale, seed, name):
+        super().__init__(name=name.replace("/", "_"))
+        self.kernel = self.add_weight(shape=kernel_shape, initializer="zeros", name="kernel")
+        self.kernel.assign(init_scale * initial_normal(seed, name, kernel_shape))
+        self.bias = self.add_weight(shape=self._bias_shape(), initializer="zeros", name="bias")
+        self.built = True
+
+    def _bias_shape(self):
+        return (self.kernel.shape[-1],)
+
+
+class EqualizedConv2D(_Weighted):
+    """[batch, time, freq, inputs] -> [batch, time, freq, filters], stride 1, zero padding.
+
+    Weights are stored with unit variance and scaled by gain / sqrt(fan-in) when used, so that
+    Adam moves all layers at one rate.
+    """
+
+    def __init__(self, inputs, filters, kernel_size, gain, seed, name):
+        super().__init__((kernel_size, kernel_size, inputs, filters), 1.0, seed, name)
+        self.scale = gain / math.sqrt(kernel_size * kernel_size * inputs)
+
+    def call(self, x):
+        # Scaled after the product, as in the original: rounding then agrees with its goldens.
+        return self.scale * tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), 1, "SAME") + self.bias
+
+
+class EqualizedDense(_Weighted):
+    """[batch, inputs] -> [batch, units], scaled as the convolution is."""
+
+    def __init__(self, inputs, units, gain, seed, name):
+        super().__init__((inputs, units), 1.0, seed, name)
+        self.scale = gain / math.sqrt(inputs)
+
+    def call(self, x):
+        return self.scale * tf.matmul(x, tf.convert_to_tensor(self.kernel)) + self.bias
+
+
+class LatentToImage(_Weighted):
+    """[batch, inputs] -> [batch, time, freq, filters].
+
+    The original convolves (VALID) the latent padded to twice the size with a kernel of
+    [time, freq]; each output cell then sees one tap of the kernel, in reversed order. The kernel
+    keeps that order, so that the original's weights fit.
+    """
+
+    def __init__(self, inputs, image_shape, filters, gain, seed, name):
+        super().__init__((*image_shape, inputs, filters), 1.0, seed, name)
+        self.scale = gain / math.sqrt(math.prod(image_shape) * inputs)
+
+    def call(self, x):
+        time, freq, inputs, filters = self.kernel.shape
+        kernel = tf.reverse(tf.convert_to_tensor(self.kernel), [0, 1])
+        kernel = tf.reshape(tf.transpose(kernel, [2, 0, 1, 3]), [inputs, -1])
+        x = self.scale * tf.matmul(x, kernel)  # [batch, time * freq * filters]
+        return tf.reshape(x, [-1, time, freq, filters]) + self.bias
+
+
+class ImageToVector(_Weighted):
+    """[batch, time, freq, inputs] -> [batch, filters]: a VALID convolution over the image."""
+
+    def __init__(self, inputs, image_shape, filters, gain, seed, name):
+        super().__init__((*image_shape, inputs, filters), 1.0, seed, name)
+        self.scale = gain / math.sqrt(math.prod(image_shape) * inputs)
+
+    def call(self, x):
+        fan_in = math.prod(self.kernel.shape[:-1])
+        kernel = tf.reshape(tf.convert_to_tensor(self.kernel), [fan_in, -1])
+        return self.scale * tf.matmul(tf.reshape(x, [-1, fan_in]), kernel) + self.bias
+
+
+class PlainConv2D(_Weighted):
+    """[batch, time, freq, inputs] -> [batch, time / s, freq / s, filters], He initialisation."""
+
+    def __init__(self, inputs, filters, kernel_size, strides, seed, name):
+        fan_in = kernel_size * kernel_size * inputs
+        super().__init__(
+            (kernel_size, kernel_size, inputs, filters), np.sqrt(2.0 / fan_in), seed, name
+        )
+        self.strides = strides
+
+    def call(self, x):
+        return tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), self.strides, "SAME") + self.bias
+
+
+class PlainConv2DTranspose(_Weighted):
+    """[batch, time, freq, inputs] -> [batch, time * s, freq * s, filters], He initialisation.
+
+    The kernel is [kernel, kernel, filters, inputs], TensorFlow's order.
+    """
+
+    def __init__(self, inputs, filters, kernel_size, strides, seed, name):
+        # TensorFlow 1 takes the fan-in of a transposed kernel from its third axis.
+        fan_in = kernel_size * kernel_size * filters
+        super().__init__(
+            (kernel_size, kernel_size, filters, inputs), np.sqrt(2.0 / fan_in), seed, name
+        )
+        self.strides = strides
+
+    def _bias_shape(self):
+        return (self.kernel.shape[2],)
+
+    def call(self, x):
+        _, time, freq, _ = x.shape
+        filters = self.kernel.shape[2]
+        shape = [tf.shape(x)[0], time * self.strides[0], freq * self.strides[1], filters]
+        kernel = tf.convert_to_tensor(self.kernel)
+        x = tf.nn.conv2d_transpose(x, kernel, shape, self.strides, "SAME") + self.bias
+        return tf.ensure_shape(x, [None, *shape[1:]])
+
+
+class PlainDense(_Weighted):
+    """[batch, inputs] -> [batch, units], He initialisation."""
+
+    def __init__(self, inputs, units, seed, name):
+        super().__init__((inputs, units), np.sqrt(2.0 / inputs), seed, name)
+
+    def call(self, x):
+        return tf.matmul(x, tf.convert_to_tensor(self.kernel)) + self.bias

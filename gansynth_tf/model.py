@@ -1,0 +1,373 @@
+"""GANSynth: generator, its moving average, discriminator, and the step that trains them.
+
+One iteration, in the original's order: the generator on fresh latents and labels; its moving
+average from the updated weights; the discriminator on fresh latents, labels and interpolation
+weights and a batch of real notes, against the just-updated generator.
+
+Everything random is drawn from (seed, step) for the global batch and then sliced by replica: a
+resumed run and a run on another number of replicas see the same numbers.
+"""
+
+import dataclasses
+import enum
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from gansynth_tf import losses, networks
+from gansynth_tf.layers import box_upscale
+from gansynth_tf.losses import DiscriminatorLosses, GeneratorLosses, LossConfig
+from gansynth_tf.networks import NetworkConfig
+from gansynth_tf.schedule import Stage
+from gansynth_tf.specgram import Normalizer, NormalizerConfig, SpecgramCodec
+
+ADAM_EPSILON = 1e-8
+EMA_DECAY = 0.999
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam's settings for both networks, under the original's names."""
+
+    generator_learning_rate: float = 8e-4
+    discriminator_learning_rate: float = 8e-4
+    adam_beta1: float = 0.0
+    adam_beta2: float = 0.99
+
+    def __post_init__(self):
+        for name in ("generator_learning_rate", "discriminator_learning_rate"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}.")
+        for name in ("adam_beta1", "adam_beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)!r}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class PitchVocabulary:
+    """The MIDI pitches that a model knows, ascending, and how often its notes have them."""
+
+    pitches: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    def __post_init__(self):
+        if not self.pitches or len(self.pitches) != len(self.counts):
+            raise ValueError("A pitch vocabulary needs at least one pitch and a count for each.")
+        if list(self.pitches) != sorted(set(self.pitches)):
+            raise ValueError("A pitch vocabulary must be ascending, without repetition.")
+        if min(self.counts) < 1:
+            raise ValueError("Every pitch of a vocabulary must occur at least once.")
+
+    @classmethod
+    def from_pitches(cls, pitches) -> "PitchVocabulary":
+        """Counts the pitches of a data set's notes."""
+        values, counts = np.unique(np.asarray(pitches, np.int64), return_counts=True)
+        return cls(tuple(map(int, values)), tuple(map(int, counts)))
+
+    def labels(self, pitches) -> np.ndarray:
+        """MIDI pitches [n] -> labels [n] int32.
+
+        Raises:
+          ValueError: a pitch that the vocabulary lacks.
+        """
+        index = {pitch: label for label, pitch in enumerate(self.pitches)}
+        unknown = sorted({int(p) for p in pitches} - set(index))
+        if unknown:
+            raise ValueError(
+                f"pitches {', '.join(map(str, unknown))}: the model knows only MIDI pitches "
+                f"{self.describe()}."
+            )
+        return np.array([index[int(pitch)] for pitch in pitches], np.int32)
+
+    def describe(self) -> str:
+        """"48-72", or a list where pitches are missing."""
+        first, last = self.pitches[0], self.pitches[-1]
+        if len(self.pitches) == last - first + 1:
+            return f"{first}-{last}"
+        return ", ".join(map(str, self.pitches))
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """All that makes a model what it is; a saved run keeps it."""
+
+    codec: SpecgramCodec
+    normalizer: NormalizerConfig
+    networks: NetworkConfig
+    vocabulary: PitchVocabulary
+
+    def __post_init__(self):
+        if self.codec.representation == "wave":
+            raise ValueError("data_type=wave has no specgram: these networks cannot train on it.")
+        if len(self.vocabulary.pitches) != self.networks.num_pitches:
+            raise ValueError("num_pitches must be the size of the pitch vocabulary.")
+        size = (self.codec.time, self.codec.freq)
+        if size != self.networks.resolutions.final_resolution:
+            raise ValueError(
+                f"The codec makes specgrams of {size}, the networks of "
+                f"{self.networks.resolutions.final_resolution}."
+            )
+
+
+# --- Random numbers ---
+
+
+class Stream(enum.IntEnum):
+    """What is drawn in a step; each has numbers of its own."""
+
+    GENERATOR_LATENTS = 0
+    GENERATOR_LABELS = 1
+    DISCRIMINATOR_LATENTS = 2
+    DISCRIMINATOR_LABELS = 3
+    INTERPOLATION = 4
+
+
+def step_seed(seed: int, step: tf.Tensor, stream: Stream) -> tf.Tensor:
+    """[2] int64 seed for tf.random.stateless_*; a pure function of its arguments."""
+    base = tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
+    return tf.random.experimental.stateless_fold_in(base, int(stream))
+
+
+def latents_from_seed(seed: int, count: int, size: int) -> np.ndarray:
+    """Latents [count, size] float32 for playing, the same on every machine."""
+    generator = np.random.Generator(np.random.Philox(key=seed))
+    return generator.standard_normal((count, size), dtype=np.float32)
+
+
+# --- Model ---
+
+
+class GANSynth(keras.Model):
+    """The whole of GANSynth at one stage of its growth.
+
+    ``begin_stage`` must be called before the first ``train_step`` and at each change of stage;
+    it makes new optimizers and asks for a new trace of the step.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        loss_config: LossConfig = LossConfig(),
+        optimizer_config: OptimizerConfig = OptimizerConfig(),
+        scale_offset: np.ndarray | None = None,
+        seed: int = 0,
+    ):
+        """``scale_offset``: the fitted normaliser's numbers (NormalizerConfig.fit)."""
+        super().__init__(name="gansynth")
+        if scale_offset is None:
+            if config.normalizer.is_fitted:
+                raise ValueError(f"{config.normalizer.data_normalizer} needs fitted numbers.")
+            scale_offset = config.normalizer.prespecified()
+        self.config = config
+        self.loss_config = loss_config
+        self.optimizer_config = optimizer_config
+        self.seed = seed
+        self.normalizer = Normalizer(scale_offset)
+        make = networks.make_generator
+        self.generator = make(config.networks, self.normalizer, seed)
+        self.ema_generator = make(config.networks, self.normalizer, seed, name="ema_generator")
+        self.ema_generator.trainable = False
+        self.discriminator = networks.make_discriminator(config.networks, self.normalizer, seed)
+        # Same seed, same names, same weights: the average starts equal to what it averages.
+        self.stage: Stage | None = None
+        self.built = True
+
+    # --- Stages ---
+
+    @property
+    def num_blocks(self) -> int:
+        return self.stage.num_blocks
+
+    def begin_stage(self, stage: Stage) -> None:
+        """Takes ``stage``'s blocks into use, with new optimizers over their variables alone."""
+        self.stage = stage
+        config = self.optimizer_config
+        fading = stage.is_transition
+        self.generator_variables = self.generator.active_variables(stage.num_blocks, fading)
+        self.discriminator_variables = self.discriminator.active_variables(
+            stage.num_blocks, fading
+        )
+        self.generator_optimizer = self._adam(config.generator_learning_rate)
+        self.generator_optimizer.build(self.generator_variables)
+        self.discriminator_optimizer = self._adam(config.discriminator_learning_rate)
+        self.discriminator_optimizer.build(self.discriminator_variables)
+
+    def _adam(self, learning_rate):
+        config = self.optimizer_config
+        return keras.optimizers.Adam(
+            learning_rate, config.adam_beta1, config.adam_beta2, epsilon=ADAM_EPSILON
+        )
+
+    # --- Losses ---
+
+    def generator_losses(self, latents, labels, fade=None) -> GeneratorLosses:
+        """Latents [batch, latent] and one-hot labels [batch, pitches] -> terms, each [batch]."""
+        fakes = self.generator(latents, labels, num_blocks=self.num_blocks, fade=fade)
+        output = self.discriminator(fakes, num_blocks=self.num_blocks, fade=fade)
+        return GeneratorLosses(
+            wasserstein_g=losses.generator_wasserstein(output.score),
+            fake_ac_loss=losses.pitch_loss(output.pitch_logits, labels),
+        )
+
+    def discriminator_losses(
+        self, specgrams, real_labels, latents, labels, amount, fade=None
+    ) -> DiscriminatorLosses:
+        """Terms, each [batch].
+
+        Args:
+          specgrams: real notes, as ``networks.stage_specgrams`` gives them, not yet faded.
+          real_labels: their one-hot pitches [batch, pitches].
+          latents, labels: of the fakes.
+          amount: interpolation weights [batch].
+          fade: weight of the newest block, or None.
+        """
+        config, blocks = self.config.networks, self.num_blocks
+        by_frequency = self.normalizer.by_frequency
+        reals = networks.blend_specgrams(config, specgrams, blocks, by_frequency, fade)
+        fakes = tf.stop_gradient(self.generator(latents, labels, num_blocks=blocks, fade=fade))
+        # One pass for both; each half keeps a minibatch statistic of its own.
+        both = self.discriminator(
+            tf.concat([reals, fakes], 0), num_blocks=blocks, fade=fade, groups=2
+        )
+        real_score, fake_score = tf.split(both.score, 2)
+        real_pitch_logits, _ = tf.split(both.pitch_logits, 2)
+        penalty = losses.gradient_penalty(
+            lambda x: self.discriminator(x, num_blocks=blocks, fade=fade).score,
+            losses.interpolate(reals, fakes, amount),
+            config.slope_scale(config.working_block(blocks, by_frequency)),
+            self.loss_config.gradient_penalty_target,
+        )
+        return DiscriminatorLosses(
+            wasserstein_d=losses.discriminator_wasserstein(real_score, fake_score),
+            gradient_penalty=penalty,
+            real_score_penalty=losses.drift(real_score),
+            real_ac_loss=losses.pitch_loss(real_pitch_logits, real_labels),
+        )
+
+    # --- One iteration ---
+
+    def train_step(self, data) -> dict[str, tf.Tensor]:
+        """Updates generator, moving average and discriminator once.
+
+        Args:
+          data: dict of this replica's "specgrams" [batch, ...] (networks.stage_specgrams) and
+            "labels" [batch] int32, and of the scalars "step" (counted from the start of the
+            run) and "fade" (read in transition stages only).
+
+        Returns:
+          Every loss term, averaged over the global batch once replicas are summed.
+        """
+        specgrams, real_labels = data["specgrams"], self._one_hot(data["labels"])
+        step = data["step"]
+        fade = tf.cast(data["fade"], tf.float32) if self.stage.is_transition else None
+        local = specgrams.shape[0] or tf.shape(specgrams)[0]
+
+        latents = self._draw_latents(step, Stream.GENERATOR_LATENTS, local)
+        labels = self._draw_labels(step, Stream.GENERATOR_LABELS, local)
+        generator_terms = self.update_generator(latents, labels, fade)
+
+        latents = self._draw_latents(step, Stream.DISCRIMINATOR_LATENTS, local)
+        labels = self._draw_labels(step, Stream.DISCRIMINATOR_LABELS, local)
+        amount = self._draw_amount(step, local)
+        discriminator_terms = self.update_discriminator(
+            specgrams, real_labels, latents, labels, amount, fade
+        )
+        return generator_terms | discriminator_terms
+
+    def update_generator(self, latents, labels, fade=None) -> dict[str, tf.Tensor]:
+        """One Adam step of the generator, then its moving average; returns the loss terms."""
+        variables = self.generator_variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([_tensor_source(v) for v in variables])
+            terms = self._globally_averaged(self.generator_losses(latents, labels, fade))
+            total = terms.total(self.loss_config)
+        gradients = tape.gradient(total, [_tensor_source(v) for v in variables])
+        self.generator_optimizer.apply(gradients, variables)
+        self.update_average()
+        return {**terms._asdict(), "generator_loss": total}
+
+    def update_discriminator(
+        self, specgrams, real_labels, latents, labels, amount, fade=None
+    ) -> dict[str, tf.Tensor]:
+        """One Adam step of the discriminator; returns the loss terms."""
+        variables = self.discriminator_variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([_tensor_source(v) for v in variables])
+            terms = self._globally_averaged(
+                self.discriminator_losses(specgrams, real_labels, latents, labels, amount, fade)
+            )
+            total = terms.total(self.loss_config)
+        gradients = tape.gradient(total, [_tensor_source(v) for v in variables])
+        self.discriminator_optimizer.apply(gradients, variables)
+        return {**terms._asdict(), "discriminator_loss": total}
+
+    def update_average(self) -> None:
+        """Moves the averaged generator towards the trained one, in the blocks in use."""
+        pairs = zip(
+            self.ema_generator.block_variables(self.num_blocks),
+            self.generator.block_variables(self.num_blocks),
+            strict=True,
+        )
+        for average, variable in pairs:
+            average.assign_sub((1.0 - EMA_DECAY) * (average - variable))
+
+    def _globally_averaged(self, terms):
+        """Per-example terms of this replica -> their sum over the global batch size."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        return type(terms)(*(tf.reduce_mean(term) / replicas for term in terms))
+
+    # --- Draws ---
+
+    def _one_hot(self, labels):
+        return tf.one_hot(labels, self.config.networks.num_pitches)
+
+    def _own_slice(self, drawn, local):
+        """This replica's part of numbers drawn for the global batch."""
+        context = tf.distribute.get_replica_context()
+        start = context.replica_id_in_sync_group * local
+        return drawn[start : start + local]
+
+    def _global_size(self, local):
+        return local * tf.distribute.get_strategy().num_replicas_in_sync
+
+    def _draw_latents(self, step, stream, local):
+        shape = [self._global_size(local), self.config.networks.latent_vector_size]
+        seed = step_seed(self.seed, step, stream)
+        return self._own_slice(tf.random.stateless_normal(shape, seed, alg="philox"), local)
+
+    def _draw_labels(self, step, stream, local):
+        """Labels that follow the data set's pitch histogram, one-hot."""
+        counts = np.asarray(self.config.vocabulary.counts, np.float64)
+        edges = tf.constant(np.cumsum(counts)[:-1] / counts.sum(), tf.float32)
+        uniform = tf.random.stateless_uniform(
+            [self._global_size(local)], step_seed(self.seed, step, stream), alg="philox"
+        )
+        labels = tf.searchsorted(edges, uniform, side="right")
+        return self._one_hot(self._own_slice(labels, local))
+
+    def _draw_amount(self, step, local):
+        seed = step_seed(self.seed, step, Stream.INTERPOLATION)
+        drawn = tf.random.stateless_uniform([self._global_size(local)], seed, alg="philox")
+        return self._own_slice(drawn, local)
+
+    # --- Playing ---
+
+    def sample_specgrams(self, latents, labels, fade=None) -> tf.Tensor:
+        """Latents [batch, latent], labels [batch] int -> full-size specgrams, averaged weights."""
+        blocks, config = self.num_blocks, self.config.networks
+        specgrams = self.ema_generator(
+            latents, self._one_hot(labels), num_blocks=blocks, fade=fade
+        )
+        working = config.working_block(blocks, self.normalizer.by_frequency)
+        return box_upscale(specgrams, config.resolutions.shrink(working))
+
+    def sample(self, latents, labels, fade=None) -> tf.Tensor:
+        """Latents [batch, latent] and labels [batch] int -> waves [batch, audio_length]."""
+        return self.config.codec.specgrams_to_waves(self.sample_specgrams(latents, labels, fade))
+
+
+def _tensor_source(variable: keras.Variable):
+    """What a GradientTape knows a Keras variable by."""
+    return variable.value
