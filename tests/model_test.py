@@ -128,8 +128,9 @@ def test_one_step_replays(arrays, stage_index, iterations):
         fade = fade_of(stage, np.float32(schedule.progress(images, stage.num_blocks)))
         moments |= replay.recorded_moments(before)
         drawn = f"run/stage{stage_index}/iter{iteration}/"
-        weights, moments = replay.run(iteration, before, moments, drawn, fade)
-        replay.compare(after, weights, moments, first=iteration == 1)
+        step = (iteration, before, moments, drawn, fade)
+        weights, moments = replay.run(*step)
+        replay.compare(after, weights, moments, step)
         before = after
 
 
@@ -156,14 +157,21 @@ class Replay:
         keys = {name: f"{before}progressive_gan_train_ops/{name}/Adam_1" for name in self.trained}
         return {name: self.arrays[key] for name, key in keys.items() if key in self.arrays}
 
-    def run(self, iteration, before, moments, drawn, fade):
-        """Weights and second moments after one iteration on the recorded draws."""
+    def run(self, iteration, before, moments, drawn, fade, noise=0):
+        """Weights and second moments after one iteration on the recorded draws.
+
+        ``noise``, if not 0, is the seed of a change of all weights as small as float rounding.
+        """
         model = self.model
 
         def take(name):
             return self.arrays[drawn + name]
 
         assign(self.names, self.arrays, before)
+        rng = np.random.default_rng(noise)
+        for variable in self.names.values() if noise else ():
+            value = variable.numpy()
+            variable.assign(value * (1 + 2e-7 * rng.standard_normal(value.shape)))
         for name, slot in self._slots("velocity").items():
             slot.assign(moments[name])
         for optimizer in self.optimizers:
@@ -183,12 +191,16 @@ class Replay:
         weights = {name: variable.numpy() for name, variable in self.names.items()}
         return weights, {name: slot.numpy() for name, slot in self._slots("velocity").items()}
 
-    def compare(self, after, weights, moments, first):
+    def compare(self, after, weights, moments, step):
         """Every entry agrees whose step is not a matter of rounding.
 
         Adam divides the gradient by its own size: an entry far smaller than the largest of its
-        tensor carries all the float noise of the sum that made it.
+        tensor carries all the float noise of the sum that made it. And where an activation sits
+        on the leaky ReLU's kink, rounding decides its side: an entry that disagrees must lie
+        within what weights moved by float rounding give.
         """
+        first = step[0] == 1
+        tries = []
         gradients = {name: slot.numpy() for name, slot in self._slots("momentum").items()}
         compared = total = 0
         for name, ours in weights.items():
@@ -204,13 +216,18 @@ class Replay:
                 noise = np.where(
                     moment > 0, 5e-6 * largest / np.sqrt(np.maximum(moment, 1e-30)), 0
                 )
-                step = 1e-6 if first else LEARNING_RATE * noise
-                tolerance = 1e-7 + step * (1e-3 if name.endswith(EMA) else 1.0)
+                moved = 1e-6 if first else LEARNING_RATE * noise
+                tolerance = 1e-7 + moved * (1e-3 if name.endswith(EMA) else 1.0)
             allowed = tolerance + 3e-7 * np.abs(expected)
             if trained.endswith("/logits/bias"):
                 certain[:] = False  # only rounding is left of its gradient: see assert_gradients
-            excess = np.abs(ours - expected) - allowed
-            assert (excess <= 0)[certain].all(), (name, excess[certain].max())
+            wrong = certain & (np.abs(ours - expected) > allowed)
+            if wrong.any():
+                tries = tries or [self.run(*step, noise=seed)[0] for seed in range(1, 17)]
+                near = np.stack([other[name] for other in tries])
+                allowed = allowed + 0.05 * np.ptp(near, axis=0)
+                outside = np.maximum(near.min(0) - expected, expected - near.max(0)) - allowed
+                assert (outside <= 0)[wrong].all(), (name, outside[wrong].max(), wrong.sum())
             compared += certain.sum()
             total += certain.size
         assert compared > 0.97 * total
