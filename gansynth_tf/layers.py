@@ -133,10 +133,11 @@ class LatentToImage(_Weighted):
 
     def call(self, x):
         time, freq, inputs, filters = self.kernel.shape
-        kernel = tf.reverse(tf.convert_to_tensor(self.kernel), [0, 1])
-        kernel = tf.reshape(tf.transpose(kernel, [2, 0, 1, 3]), [inputs, -1])
-        x = self.scale * tf.matmul(x, kernel)  # [batch, time * freq * filters]
-        return tf.reshape(x, [-1, time, freq, filters]) + self.bias
+        # One small product a cell: the kernel keeps its order, and the image is turned instead.
+        kernel = tf.reshape(self.scale * self.kernel, [time * freq, inputs, filters])
+        cells = tf.matmul(x[tf.newaxis], kernel)  # [time * freq, batch, filters]
+        image = tf.reshape(tf.transpose(cells, [1, 0, 2]), [-1, time, freq, filters])
+        return tf.reverse(image, [1, 2]) + self.bias
 
 
 class ImageToVector(_Weighted):
@@ -148,8 +149,8 @@ class ImageToVector(_Weighted):
 
     def call(self, x):
         fan_in = math.prod(self.kernel.shape[:-1])
-        kernel = tf.reshape(tf.convert_to_tensor(self.kernel), [fan_in, -1])
-        return self.scale * tf.matmul(tf.reshape(x, [-1, fan_in]), kernel) + self.bias
+        kernel = tf.reshape(self.scale * self.kernel, [fan_in, -1])
+        return tf.matmul(tf.reshape(x, [-1, fan_in]), kernel) + self.bias
 
 
 class PlainConv2D(_Weighted):
