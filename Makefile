@@ -1,102 +1,98 @@
-# Every target but help, system and clean stands on .venv, which is made when it is missing.
+# `make help` lists what can be made. Every target but system, clean and help stands on `venv`.
 #
-# PYTHON     the interpreter that makes the environments: 3.11, 3.12 or 3.13
-# PYTEST     what more pytest shall be told, as in: make test PYTEST="-k schedule -x"
+#   PYTHON       interpreter of the environments (3.11 to 3.13); as .venv was made, else python3
+#   PYTEST_ARGS  added to every pytest call: make test PYTEST_ARGS="-k spectral"
+#   APT_PACKAGES what `make system` installs
 
-PYTHON ?= python3
-PYTEST ?=
-
-# Debian's names of the system packages that tests and reports use. None so far: what is native
-# (libsndfile, for one) comes inside the wheels. A test that needs one skips with a reason that
-# begins with "system package missing:", and .ci/run takes that for a failure.
+VENV := .venv
+LATEST_VENV := .venv-latest
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+# Debian packages that tests and reports use. None so far: what is native, libsndfile for one,
+# comes inside the wheels. A test that needs one skips with "system package missing: ...", and
+# .ci/run takes that for a failure.
 APT_PACKAGES ?=
 
-# "3.11 full": the interpreter's version, and the constraints file that is its default.
-FACTS := $(shell $(PYTHON) -c 'import sys; v = sys.version_info[:2]; \
-	print("%d.%d" % v, "none" if not (3, 11) <= v < (3, 14) else "full" if v < (3, 13) else "latest")' \
-	2>/dev/null)
-VERSION := $(firstword $(FACTS) unknown)
-STACK := $(word 2,$(FACTS) none)
-
-# A stamp names the Python, so that another PYTHON makes the environment anew.
-VENV := .venv/.made-by-$(VERSION)
-VENV_LATEST := .venv-latest/.made-by-$(VERSION)
-PACKAGING := setup.py pyproject.toml
+ifeq ($(origin PYTHON), undefined)
+PYTHON := $(or $(wildcard $(BIN)/python),python3)
+endif
+PY_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+CONSTRAINTS := constraints/$(if $(filter 3.11 3.12,$(PY_VERSION)),full,latest).txt
+STAMP := $(VENV)/.made-with-python$(PY_VERSION)
+LATEST_STAMP := $(LATEST_VENV)/.made-with-python$(PY_VERSION)
 
 .DEFAULT_GOAL := help
+.PHONY: help system venv quickstart test test-slow test-latest lint format bench clean
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-latest system quickstart test test-slow test-latest lint format bench clean
 
-help:  ## these lines
-	@grep -E '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | \
-		awk -F ':.*  ## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-# $(call install,FOLDER,STACK): an environment with the package, editable, and the tools.
-define install
-	@test "$(VERSION)" != unknown || \
-		{ echo "make: $(PYTHON) does not run; name a Python: make venv PYTHON=python3.11"; exit 1; }
-	@test "$(STACK)" != none || \
-		{ echo "make: $(PYTHON) is Python $(VERSION), and 3.11, 3.12 or 3.13 is needed:" \
-			"make venv PYTHON=python3.11"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-		{ echo "make: $(PYTHON) lacks its venv module; on Debian and Ubuntu run 'make system'" \
-			"or 'apt-get install python$(VERSION)-venv'."; exit 1; }
-	@echo "make: Python $(VERSION), constraints/$(2).txt, into $(1) (some 2.5 GB; a few minutes)"
-	@test -e $(1)/.made-by-$(VERSION) || $(PYTHON) -m venv --clear $(1)
-	$(1)/bin/python -m pip install --quiet --disable-pip-version-check \
-		-c constraints/$(2).txt -e '.[dev]'
-	@touch $(1)/.made-by-$(VERSION)
-endef
-
-$(VENV): $(PACKAGING) $(wildcard constraints/$(STACK).txt)
-	$(call install,.venv,$(STACK))
-
-$(VENV_LATEST): $(PACKAGING) constraints/latest.txt
-	$(call install,.venv-latest,latest)
-
-venv: $(VENV)  ## .venv with the package, editable, and every developer tool
-
-venv-latest: $(VENV_LATEST)  ## .venv-latest: the same on the newest TensorFlow
-
-system:  ## system packages by apt-get, where one is missing
-	@missing=""; \
+system: ## install the Debian packages that the project needs (apt-get, with sudo if not root)
+	@missing=; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing=" python3-venv"; \
 	for name in $(APT_PACKAGES); do \
-		dpkg-query -W -f '$${Status}' "$$name" 2>/dev/null | grep -q 'ok installed' || \
-			missing="$$missing $$name"; \
+	  dpkg-query -W -f '$${Status}' "$$name" 2>/dev/null | grep -q 'install ok installed' \
+	    || missing="$$missing $$name"; \
 	done; \
-	if [ -z "$$missing" ]; then echo "make: no system package is missing"; exit 0; fi; \
-	if ! command -v apt-get >/dev/null; then \
-		echo "make: no apt-get here; install by other means:$$missing"; exit 1; \
-	fi; \
-	sudo=""; if [ "$$(id -u)" != 0 ]; then sudo=sudo; fi; \
-	$$sudo apt-get update -q && \
-	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+	if [ -z "$$missing" ]; then \
+	  echo "No system package is missing."; \
+	elif ! command -v apt-get >/dev/null; then \
+	  echo "make system knows apt-get only: install the likes of$$missing by hand."; exit 1; \
+	else \
+	  sudo=; if [ "$$(id -u)" != 0 ]; then sudo=sudo; fi; \
+	  $$sudo apt-get update -q && \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $$missing; \
+	fi
 
-quickstart: $(VENV)  ## train a small GANSynth and make its report: runs/quickstart
-	.venv/bin/gansynth_quickstart --run_dir=runs/quickstart
+venv: $(STAMP) ## make .venv: the package (editable), its extras and the developer tools
 
-test: $(VENV)  ## the quick tests
-	.venv/bin/python -m pytest -m "not slow" $(PYTEST)
+# $(call make_venv,FOLDER,CONSTRAINTS): a pinned environment; a folder of another Python is replaced.
+define make_venv
+	@case "$(PY_VERSION)" in \
+	  3.11|3.12|3.13) ;; \
+	  "") echo "No Python answers to '$(PYTHON)': install Python 3.11 to 3.13 or set PYTHON=/path/to/python."; exit 1;; \
+	  *) echo "'$(PYTHON)' is Python $(PY_VERSION), needed is 3.11 to 3.13: set PYTHON=/path/to/python."; exit 1;; \
+	esac
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments: on Debian run 'make system', which installs python3-venv, then try again."; exit 1; }
+	@if [ "$$($(1)/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" != "$(PY_VERSION)" ]; then \
+	  echo "Making $(1) with Python $(PY_VERSION) and $(2)"; $(PYTHON) -m venv --clear $(1); fi
+	@rm -f $(1)/.made-with-python*
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(2) --editable '.[dev]'
+	@touch $@
+endef
 
-test-slow: $(VENV)  ## the tests that take minutes
-	.venv/bin/python -m pytest -m slow $(PYTEST)
+$(STAMP): setup.py pyproject.toml $(CONSTRAINTS)
+	$(call make_venv,$(VENV),$(CONSTRAINTS))
 
-test-latest: $(VENV_LATEST)  ## a quick subset on the newest TensorFlow
-	.venv-latest/bin/python -m pytest -m "latest and not slow" $(PYTEST)
+$(LATEST_STAMP): setup.py pyproject.toml constraints/latest.txt
+	$(call make_venv,$(LATEST_VENV),constraints/latest.txt)
 
-lint: $(VENV)  ## ruff: rules and format
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
+quickstart: $(STAMP) ## train on embedded notes, write notes and a report into runs/quickstart
+	$(BIN)/gansynth_quickstart --run_dir=runs/quickstart
 
-format: $(VENV)  ## ruff: mend what can be mended, format the rest
-	.venv/bin/ruff check --fix .
-	.venv/bin/ruff format .
+test: $(STAMP) ## run the tests but the slow ones
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
 
-bench: $(VENV)  ## benchmarks, where there are some
-	@if [ -e benchmarks/__main__.py ]; then .venv/bin/python -m benchmarks; \
-	else echo "make: there are no benchmarks yet"; fi
+test-slow: $(STAMP) ## run the slow tests
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
-clean:  ## builds and caches; environments and runs stay
-	rm -rf build dist *.egg-info .hypothesis .pytest_cache .ruff_cache
-	find gansynth_tf tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+test-latest: $(LATEST_STAMP) ## run the fast subset on the newest TensorFlow (.venv-latest)
+	$(LATEST_VENV)/bin/python -m pytest -m "latest and not slow" $(PYTEST_ARGS)
+
+lint: $(STAMP) ## check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(STAMP) ## mend style and format where ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP) ## measure the speed
+	@if [ -e benchmarks/__main__.py ]; then $(BIN)/python -m benchmarks; \
+	else echo "There are no benchmarks yet: they come with the next step."; fi
+
+clean: ## remove what was built and cached; the environments and runs/ stay
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find gansynth_tf tests flags -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -57,9 +57,7 @@ def minibatch_stddev(x: tf.Tensor, groups: int = 1, epsilon: float = 1e-6) -> tf
     _, variance = tf.nn.moments(grouped, axes=[1])  # [groups, time, freq, channels]
     stddev = tf.reduce_mean(tf.sqrt(variance + epsilon), axis=[1, 2, 3])  # [groups]
     extra = tf.repeat(stddev, tf.shape(grouped)[1])  # [batch]
-    extra = tf.broadcast_to(
-        tf.reshape(extra, [-1, 1, 1, 1]), [tf.shape(x)[0], time, freq, 1]
-    )
+    extra = tf.broadcast_to(tf.reshape(extra, [-1, 1, 1, 1]), [tf.shape(x)[0], time, freq, 1])
     return tf.concat([x, extra], axis=-1)
 
 

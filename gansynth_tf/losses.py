@@ -13,21 +13,34 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+PENALTY_UNITS = ("natural", "normalized")
+
 
 @dataclasses.dataclass(frozen=True)
 class LossConfig:
-    """Weights of the loss terms, under the original's names."""
+    """Weights of the loss terms, under the original's names.
+
+    ``gradient_penalty_units`` is new: "natural" takes the critic's slope with respect to
+    specgrams as they are, as the original does; "normalized" with respect to specgrams in
+    [-1, 1], where a phase weighs as much as a magnitude.
+    """
 
     gradient_penalty_weight: float = 10.0
     gradient_penalty_target: float = 1.0
     real_score_penalty_weight: float = 0.001
     generator_ac_loss_weight: float = 10.0
     discriminator_ac_loss_weight: float = 10.0
+    gradient_penalty_units: str = "natural"
 
     def __post_init__(self):
+        if self.gradient_penalty_units not in PENALTY_UNITS:
+            raise ValueError(
+                f"gradient_penalty_units must be one of {', '.join(PENALTY_UNITS)}, "
+                f"not {self.gradient_penalty_units!r}."
+            )
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if not 0 <= value < math.inf:
+            if field.type is float and not 0 <= value < math.inf:
                 raise ValueError(f"{field.name} must be a number of at least 0, not {value!r}.")
         if self.gradient_penalty_target == 0:
             raise ValueError("gradient_penalty_target must be above 0.")
@@ -93,18 +106,20 @@ def gradient_penalty(
     specgrams: tf.Tensor,
     slope_scale: float,
     target: float,
+    unit: tf.Tensor | float = 1.0,
 ) -> tf.Tensor:
-    """Penalty [batch] on the critic's slope at ``specgrams``, for one step of differentiation.
+    """Penalty [batch] on the critic's slope at ``specgrams``.
 
-    The slope is taken with respect to natural (denormalised) specgrams at full size:
-    ``slope_scale`` takes the norm at a smaller resolution there (NetworkConfig.slope_scale).
+    The slope is taken with respect to specgrams at full size: ``slope_scale`` takes the norm at
+    a smaller resolution there (NetworkConfig.slope_scale). It is in natural units, or in those
+    of which one is ``unit`` natural ones, by channel.
     """
     with tf.GradientTape() as tape:
         tape.watch(specgrams)
         # A sum gives every example its own gradient, but for the minibatch statistic: as in the
         # original, that one's cross terms are part of the penalty.
         score = tf.reduce_sum(critic(specgrams))
-    gradient = tape.gradient(score, specgrams)
+    gradient = unit * tape.gradient(score, specgrams)
     squares = tf.reduce_sum(tf.square(gradient), axis=list(range(1, gradient.shape.rank)))
     # The root has an infinite derivative at 0; there, the penalty has no direction to offer.
     positive = squares > 0.0

@@ -82,7 +82,7 @@ class PitchVocabulary:
         return np.array([index[int(pitch)] for pitch in pitches], np.int32)
 
     def describe(self) -> str:
-        """"48-72", or a list where pitches are missing."""
+        """ "48-72", or a list where pitches are missing."""
         first, last = self.pitches[0], self.pitches[-1]
         if len(self.pitches) == last - first + 1:
             return f"{first}-{last}"
@@ -186,9 +186,7 @@ class GANSynth(keras.Model):
         config = self.optimizer_config
         fading = stage.is_transition
         self.generator_variables = self.generator.active_variables(stage.num_blocks, fading)
-        self.discriminator_variables = self.discriminator.active_variables(
-            stage.num_blocks, fading
-        )
+        self.discriminator_variables = self.discriminator.active_variables(stage.num_blocks, fading)
         self.generator_optimizer = self._adam(config.generator_learning_rate)
         self.generator_optimizer.build(self.generator_variables)
         self.discriminator_optimizer = self._adam(config.discriminator_learning_rate)
@@ -238,6 +236,7 @@ class GANSynth(keras.Model):
             losses.interpolate(reals, fakes, amount),
             config.slope_scale(config.working_block(blocks, by_frequency)),
             self.loss_config.gradient_penalty_target,
+            self._penalty_unit(),
         )
         return DiscriminatorLosses(
             wasserstein_d=losses.discriminator_wasserstein(real_score, fake_score),
@@ -245,6 +244,11 @@ class GANSynth(keras.Model):
             real_score_penalty=losses.drift(real_score),
             real_ac_loss=losses.pitch_loss(real_pitch_logits, real_labels),
         )
+
+    def _penalty_unit(self):
+        if self.loss_config.gradient_penalty_units == "natural":
+            return 1.0
+        return 1.0 / self.normalizer.scale_offset[0]  # [channels] or [freq, channels]
 
     # --- One iteration ---
 
@@ -357,9 +361,7 @@ class GANSynth(keras.Model):
     def sample_specgrams(self, latents, labels, fade=None) -> tf.Tensor:
         """Latents [batch, latent], labels [batch] int -> full-size specgrams, averaged weights."""
         blocks, config = self.num_blocks, self.config.networks
-        specgrams = self.ema_generator(
-            latents, self._one_hot(labels), num_blocks=blocks, fade=fade
-        )
+        specgrams = self.ema_generator(latents, self._one_hot(labels), num_blocks=blocks, fade=fade)
         working = config.working_block(blocks, self.normalizer.by_frequency)
         return box_upscale(specgrams, config.resolutions.shrink(working))
 

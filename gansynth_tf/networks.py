@@ -245,9 +245,7 @@ class SimpleGeneratorBlock(keras.layers.Layer):
             self.conv = layers.PlainConv2DTranspose(
                 inputs, filters, config.kernel_size, config.resolutions.step(), seed, f"{name}/conv"
             )
-        self.to_specgram = layers.PlainConv2D(
-            filters, CHANNELS, 1, 1, seed, f"{name}/to_specgram"
-        )
+        self.to_specgram = layers.PlainConv2D(filters, CHANNELS, 1, 1, seed, f"{name}/to_specgram")
         self.built = True
 
     def call(self, x):

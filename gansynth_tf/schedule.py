@@ -218,9 +218,7 @@ class TrainingSchedule:
     def stage(self, index: int) -> Stage:
         if not 0 <= index < self.total_num_stages:
             raise ValueError(f"stage must be in [0, {self.total_num_stages}), not {index}.")
-        return Stage(
-            index, self.num_blocks(index), self.end_image(index), self.batch_size(index)
-        )
+        return Stage(index, self.num_blocks(index), self.end_image(index), self.batch_size(index))
 
     def stages(self) -> tuple[Stage, ...]:
         """Every stage that trains, in order. Without progressive growth, the last one only."""
@@ -275,6 +273,20 @@ class TrainingSchedule:
             for stage in range(1, self.total_num_stages, 2)
         )
         return min(progress, float(num_blocks - 1))
+
+    def fade(self, stage: Stage, images: int, seconds: float) -> float:
+        """Weight of the stage's newest block after ``images`` images and ``seconds``."""
+        if self.train_time_limit is None:
+            progress = self.progress(images, stage.num_blocks)
+        else:
+            progress = self.progress_from_time(seconds, stage.num_blocks)
+        return generator_alpha(stage.num_blocks, progress)
+
+    def is_over(self, stage: Stage, images: int, seconds: float) -> bool:
+        """Whether the stage has ended: by images, or by the clock where there is a limit."""
+        if self.train_time_limit is None:
+            return images >= stage.end_image
+        return seconds >= self.stage_end_times()[stage.index]
 
 
 def generator_alpha(block: int, progress: float) -> float:

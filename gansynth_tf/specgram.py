@@ -83,8 +83,9 @@ class SpecgramCodec:
     @property
     def specgram_shape(self) -> tuple[int, ...]:
         """Shape of one specgram, without the batch."""
-        return (self.audio_length, 1) if self.representation == "wave" else (
-            self.time, self.freq, 2)
+        return (
+            (self.audio_length, 1) if self.representation == "wave" else (self.time, self.freq, 2)
+        )
 
     # --- Forward ---
 

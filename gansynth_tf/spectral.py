@@ -105,7 +105,9 @@ def accumulate_half_turns(steps: tf.Tensor) -> tf.Tensor:
 
 def _wrap_step(step: tf.Tensor) -> tf.Tensor:
     wrapped = tf.math.floormod(step + math.pi, 2.0 * math.pi) - math.pi
-    wrapped = tf.where((wrapped == -math.pi) & (step > 0), tf.constant(math.pi, step.dtype), wrapped)
+    wrapped = tf.where(
+        (wrapped == -math.pi) & (step > 0), tf.constant(math.pi, step.dtype), wrapped
+    )
     # A step within half a turn is kept as it is: going through the modulus costs its last digits.
     return tf.where(tf.abs(step) < math.pi, step, wrapped)
 
@@ -180,7 +182,10 @@ class BandedMatrix:
     def apply(self, x: tf.Tensor) -> tf.Tensor:
         """[..., rows] float -> [..., columns], the product ``x @ dense``."""
         return tf.concat(
-            [tf.matmul(x[..., low:high], tf.cast(block, x.dtype)) for low, high, block in self.blocks],
+            [
+                tf.matmul(x[..., low:high], tf.cast(block, x.dtype))
+                for low, high, block in self.blocks
+            ],
             axis=-1,
         )
 

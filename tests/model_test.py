@@ -1,7 +1,5 @@
 """Losses, gradients and whole iterations equal the original's."""
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -46,7 +44,9 @@ def arrays(goldens):
 
 
 def fade_of(stage, progress):
-    return tf.constant(progress - (stage.num_blocks - 2), tf.float32) if stage.is_transition else None
+    return (
+        tf.constant(progress - (stage.num_blocks - 2), tf.float32) if stage.is_transition else None
+    )
 
 
 def originals(model, moving_average=False) -> dict:
@@ -91,8 +91,12 @@ def test_losses_and_gradients(arrays, case):
         g_terms = model.generator_losses(latents, labels, fade)
         g_terms = type(g_terms)(*map(tf.reduce_mean, g_terms))
         d_terms = model.discriminator_losses(
-            reals, arrays["static/real_labels"], latents, labels,
-            arrays["static/gp_alpha"][:, 0, 0, 0], fade,
+            reals,
+            arrays["static/real_labels"],
+            latents,
+            labels,
+            arrays["static/gp_alpha"][:, 0, 0, 0],
+            fade,
         )
         d_terms = type(d_terms)(*map(tf.reduce_mean, d_terms))
         g_total, d_total = (terms.total(LossConfig()) for terms in (g_terms, d_terms))
@@ -102,8 +106,11 @@ def test_losses_and_gradients(arrays, case):
     for name, ours in terms.items():
         np.testing.assert_allclose(ours, arrays[prefix + name], rtol=2e-5, atol=1e-6)
 
-    for loss, key in ((g_total, "grad_g/"), (d_total, "grad_d/"),
-                      (d_terms.gradient_penalty, "grad_gp/")):
+    for loss, key in (
+        (g_total, "grad_g/"),
+        (d_total, "grad_d/"),
+        (d_terms.gradient_penalty, "grad_gp/"),
+    ):
         gradients = tape.gradient(loss, [v.value for v in names.values()])
         assert_gradients(dict(zip(names, gradients, strict=True)), arrays, prefix + key)
 
@@ -213,9 +220,7 @@ class Replay:
                 moment, largest = moments[trained], np.abs(gradients[trained]).max()
                 # A gradient of exactly 0 (the row of a pitch not drawn) moves nothing.
                 certain = (moment == 0) | (np.sqrt(moment) > 1e-5 * largest * (0.1 if first else 1))
-                noise = np.where(
-                    moment > 0, 5e-6 * largest / np.sqrt(np.maximum(moment, 1e-30)), 0
-                )
+                noise = np.where(moment > 0, 5e-6 * largest / np.sqrt(np.maximum(moment, 1e-30)), 0)
                 moved = 1e-6 if first else LEARNING_RATE * noise
                 tolerance = 1e-7 + moved * (1e-3 if name.endswith(EMA) else 1.0)
             allowed = tolerance + 3e-7 * np.abs(expected)

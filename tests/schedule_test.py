@@ -138,9 +138,7 @@ def test_wall_clock_schedule(limit, multiplier, blocks):
 
 
 def test_without_progressive_growth_only_the_last_stage_trains():
-    training = TrainingSchedule(
-        num_resolutions=3, total_num_images=100, train_progressive=False
-    )
+    training = TrainingSchedule(num_resolutions=3, total_num_images=100, train_progressive=False)
     (stage,) = training.stages()
     assert (stage.index, stage.num_blocks, stage.end_image) == (4, 3, 100)
     assert training.progress(0, 3) == 2.0

@@ -36,9 +36,7 @@ def test_waves_to_specgrams(golden, representation):
     size, arrays = golden
     name = GOLDEN_NAMES[representation]
     expected = arrays[f"spec_{name}"]
-    stable = np.unpackbits(arrays[f"stable_{name}_packed"])[: expected.size].reshape(
-        expected.shape
-    )
+    stable = np.unpackbits(arrays[f"stable_{name}_packed"])[: expected.size].reshape(expected.shape)
     ours = codec_of(representation, size).waves_to_specgrams(arrays["waves"]).numpy()
     assert ours.dtype == np.float32
     assert ours.shape == expected.shape
@@ -153,9 +151,7 @@ def test_same_in_every_place(representation, tmp_path):
     module.invert = tf.function(codec.specgrams_to_waves, input_signature=[shape])
     tf.saved_model.save(module, str(tmp_path))
     loaded = tf.saved_model.load(str(tmp_path))
-    np.testing.assert_allclose(
-        loaded.invert(eager), codec.specgrams_to_waves(eager), atol=1e-5
-    )
+    np.testing.assert_allclose(loaded.invert(eager), codec.specgrams_to_waves(eager), atol=1e-5)
 
 
 def test_mel_constants_stay_small_in_a_graph():
@@ -182,9 +178,7 @@ def test_instantaneous_frequency_inverts_accumulation(frequency):
     back = spectral.instantaneous_frequency(phase).numpy()
     first = frequency[:, :1]
     np.testing.assert_allclose(back[:, :1], first, atol=1e-9)
-    np.testing.assert_allclose(
-        angle_difference(back[:, 1:] - frequency[:, 1:]), 0, atol=1e-9
-    )
+    np.testing.assert_allclose(angle_difference(back[:, 1:] - frequency[:, 1:]), 0, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -209,11 +203,7 @@ def test_errors_name_the_argument(build, name):
 
 
 @pytest.mark.parametrize("kind", ["simple", "freq"])
-@given(
-    hnp.arrays(
-        np.float32, (5, 3, 4, 2), elements=st.floats(-100, 100, width=16), unique=True
-    )
-)
+@given(hnp.arrays(np.float32, (5, 3, 4, 2), elements=st.floats(-100, 100, width=16), unique=True))
 @settings(deadline=None, max_examples=25)
 def test_fitted_range_is_the_margin(kind, specgrams):
     config = NormalizerConfig(data_normalizer=f"specgrams_{kind}_normalizer")

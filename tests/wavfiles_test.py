@@ -4,7 +4,7 @@ import wave as wave_module
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -58,6 +58,8 @@ def test_header_says_16_bit_mono_at_the_rate(tmp_path):
         assert file.getparams()[:4] == (1, 2, 44_100, RATE // 10)
 
 
+# No deadline: on a busy machine a file may take its time.
+@settings(deadline=None, max_examples=50)
 @given(
     steps=hnp.arrays(np.int16, st.integers(0, 50)),
     # 0.5 itself is a tie, rounded to the even step.

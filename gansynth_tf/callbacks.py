@@ -1,0 +1,171 @@
+"""What a run shows: progress lines, JSON lines, TensorBoard, and samples to look at and hear."""
+
+import json
+import pathlib
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from gansynth_tf import pictures, wavfiles
+from gansynth_tf.cadence import Every
+from gansynth_tf.checkpoint import RunState
+from gansynth_tf.experiment import Experiment
+from gansynth_tf.model import GANSynth, latents_from_seed
+from gansynth_tf.schedule import Stage
+
+LOG_FILE = "log.jsonl"
+SAMPLE_FOLDER = "samples"
+_SHOWN = {
+    "wasserstein_d": "critic",
+    "gradient_penalty": "penalty",
+    "real_ac_loss": "pitch real",
+    "fake_ac_loss": "pitch fake",
+}
+
+
+class Observers:
+    """Everything that watches one stage of a run."""
+
+    def __init__(self, experiment: Experiment, run_dir, model: GANSynth, stage: Stage, say):
+        self.experiment, self.model, self.stage, self.say = experiment, model, stage, say
+        self.run_dir = pathlib.Path(run_dir)
+        self.writer = None
+        if experiment.run.tensorboard:
+            self.writer = tf.summary.create_file_writer(str(self.run_dir / "tensorboard"))
+
+    def stage_begins(self, state: RunState) -> None:
+        """Says which stage begins, and drops log rows of steps that were not saved."""
+        trim_log(self.run_dir / LOG_FILE, state.images)
+        time_frames, bins = self.experiment.resolutions.resolution(self.stage.num_blocks)
+        self.say(
+            f"Stage {self.stage.index} of 0-{self.experiment.schedule.total_num_stages - 1} "
+            f"({self.stage.kind}): {time_frames} frames x {bins} bins, "
+            f"batch {self.stage.batch_size}."
+        )
+        self._state = self._last = state
+        self._sums, self._count = {}, 0
+        self._clock = time.monotonic()
+        self._due = Every(self.experiment.cadence.log_seconds)
+        self._started = self._clock
+
+    def step_done(self, state: RunState, terms: dict[str, float]) -> None:
+        """Adds up the terms and, when it is time, writes a row of their means."""
+        for name, value in terms.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._count += 1
+        self._state = state
+        if self._due.due(time.monotonic() - self._started):
+            self._write_row(state)
+
+    def _write_row(self, state: RunState) -> None:
+        if not self._count:
+            return
+        now = time.monotonic()
+        speed = (state.images - self._last.images) / max(now - self._clock, 1e-9)
+        row = {
+            "images": state.images,
+            "step": state.steps,
+            "stage": state.stage,
+            "seconds": round(state.seconds, 3),
+            "images_per_second": round(speed, 3),
+            **{name: total / self._count for name, total in self._sums.items()},
+        }
+        with open(self.run_dir / LOG_FILE, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        if self.writer:
+            with self.writer.as_default(step=state.images):
+                for name, value in row.items():
+                    if name not in ("images", "step"):
+                        tf.summary.scalar(name, value)
+        self.say(self._progress_line(state, row, speed))
+        self._sums, self._count = {}, 0
+        self._clock, self._last = now, state
+
+    def _progress_line(self, state, row, speed) -> str:
+        losses = "  ".join(f"{label} {row[name]:.3g}" for name, label in _SHOWN.items())
+        return (
+            f"stage {state.stage} {self.stage.kind}  {state.images:,} images  "
+            f"{speed:.3g} images/s  {self._time_left(state, speed)}  {losses}"
+        )
+
+    def _time_left(self, state, speed) -> str:
+        """Of the stage: later stages run at another speed."""
+        schedule = self.experiment.schedule
+        if schedule.train_time_limit is not None:
+            stage = schedule.stage_end_times()[self.stage.index] - state.seconds
+            total = schedule.train_time_limit - state.seconds
+            return f"{duration(stage)} left in stage, {duration(total)} in all"
+        images = self.stage.end_image - state.images
+        return f"{duration(images / max(speed, 1e-9))} left in stage"
+
+    def samples(self, state: RunState, fade) -> None:
+        """Writes notes of fixed latents over the pitches: wav, and a grid of rainbowgrams."""
+        count = self.experiment.run.fake_batch_size
+        pitches = np.asarray(self.model.config.vocabulary.pitches)
+        labels = np.linspace(0, len(pitches) - 1, count).round().astype(np.int32)
+        latents = latents_from_seed(
+            self.experiment.run.seed, count, self.model.config.networks.latent_vector_size
+        )
+        specgrams = self.model.sample_specgrams(latents, labels, fade)
+        waves = self.model.config.codec.specgrams_to_waves(specgrams).numpy()
+        folder = self.run_dir / SAMPLE_FOLDER / f"stage_{state.stage:02d}_{state.images:010d}"
+        names = [f"note_{i:02d}_p{pitches[label]:03d}" for i, label in enumerate(labels)]
+        rate = self.experiment.codec.sample_rate
+        folder.mkdir(parents=True, exist_ok=True)
+        wavfiles.write_wavs(folder, names, waves, rate)
+        grid = folder / "rainbowgrams.png"
+        pictures.rainbowgram_grid(
+            grid,
+            specgrams.numpy(),
+            [f"pitch {pitches[label]}" for label in labels],
+            representation=self.experiment.codec.representation,
+        )
+        if self.writer:
+            picture = tf.io.decode_png(grid.read_bytes(), channels=3)
+            gain = wavfiles.common_gain(waves)
+            with self.writer.as_default(step=state.images):
+                tf.summary.image("rainbowgrams", picture[tf.newaxis])
+                tf.summary.audio("notes", gain * waves[:8, :, np.newaxis], rate, max_outputs=8)
+        self.say(f"Samples: {folder.relative_to(self.run_dir)}")
+
+    def close(self) -> None:
+        """Writes what is left and closes TensorBoard's file."""
+        self._write_row(self._state)
+        if self.writer:
+            self.writer.close()
+
+
+def duration(seconds: float) -> str:
+    """Seconds -> "45 s", "12 min 05 s", "3 h 20 min"."""
+    seconds = max(round(seconds), 0)
+    if seconds < 60:
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def read_log(path) -> list[dict]:
+    """Rows of a JSON lines log; a last line that was cut off is left out."""
+    path = pathlib.Path(path)
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
+
+
+def trim_log(path, images: int) -> None:
+    """Drops rows beyond ``images``: a resumed run writes them again."""
+    path = pathlib.Path(path)
+    if not path.exists():
+        return
+    rows = [row for row in read_log(path) if row["images"] <= images]
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,73 @@
+"""gansynth_generate: play a trained model."""
+
+import pathlib
+import sys
+
+from absl import flags
+
+from gansynth_tf import generation
+from gansynth_tf.checkpoint import CheckpointError
+from gansynth_tf.cli.command import run_command
+from gansynth_tf.config import UserError
+from gansynth_tf.instrument import load_run
+
+
+def _define(values):
+    flags.DEFINE_string("model", None, "Run folder of a trained model.", flag_values=values)
+    flags.DEFINE_string("output_dir", None, "Folder for the notes.", flag_values=values)
+    flags.DEFINE_list("pitches", None, "MIDI pitches, such as 60,64,67.", flag_values=values)
+    flags.DEFINE_integer(
+        "count", 8, "Notes of each pitch.", lower_bound=1, upper_bound=10_000, flag_values=values
+    )
+    flags.DEFINE_boolean(
+        "interpolate",
+        False,
+        "Go from one timbre over to another in --count notes (default pitch: the middle one).",
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        "seed", 1, "Draws the timbres.", lower_bound=0, upper_bound=2**31 - 1, flag_values=values
+    )
+
+
+def _generate(values) -> int:
+    for name in ("model", "output_dir"):
+        if not values[name].value:
+            raise UserError(f"--{name}=DIR is needed.")
+    if not values.pitches and not values.interpolate:
+        raise UserError("--pitches=60,64,67 or --interpolate is needed: what to play.")
+    pitches = _pitches(values.pitches)
+    try:
+        instrument = load_run(values.model)
+        pitches = pitches or [
+            instrument.vocabulary.pitches[len(instrument.vocabulary.pitches) // 2]
+        ]
+        instrument.vocabulary.labels(pitches)
+        choose = generation.interpolation if values.interpolate else generation.notes_of_pitches
+        latents, pitches = choose(instrument, pitches, values.count, values.seed)
+        files = generation.write_notes(
+            instrument, pathlib.Path(values.output_dir), latents, pitches, values.seed
+        )
+    except (CheckpointError, ValueError) as error:
+        raise UserError(f"--model={values.model}: {error}") from error
+    print(f"{len(files)} notes of {instrument.describe_stage()} in {values.output_dir}.")
+    return 0
+
+
+def _pitches(entries) -> list[int]:
+    try:
+        return [int(entry) for entry in entries or ()]
+    except ValueError:
+        raise UserError(
+            f"--pitches must be MIDI numbers such as 60,64,67, not {','.join(entries)!r}."
+        ) from None
+
+
+def main(arguments=None) -> int:
+    """Runs the command; returns its exit code."""
+    return run_command("gansynth_generate", __doc__, _define, _generate, arguments)
+
+
+def run():
+    """Console entry point."""
+    sys.exit(main())

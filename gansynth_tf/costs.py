@@ -1,0 +1,102 @@
+"""What a network costs: parameters, operations and memory, counted from its shapes."""
+
+import dataclasses
+import math
+
+from gansynth_tf.networks import CHANNELS, NetworkConfig
+
+FLOAT_BYTES = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class StageCost:
+    """Costs of one stage.
+
+    Attributes:
+      generator_parameters, discriminator_parameters: of the blocks in use.
+      generator_operations, discriminator_operations: of one forward pass of one image; a
+        multiply-add counts as two.
+      iteration_operations: of one training iteration, per image.
+      memory_bytes: estimate of what an iteration holds: weights, moving average, optimizer
+        state, and the activations kept for the gradients.
+    """
+
+    generator_parameters: int
+    discriminator_parameters: int
+    generator_operations: int
+    discriminator_operations: int
+    iteration_operations: int
+    memory_bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Layer:
+    kernel: tuple[int, ...]  # [time, freq, inputs, outputs]
+    cells: int  # output cells
+
+    @property
+    def parameters(self) -> int:
+        return math.prod(self.kernel) + self.kernel[-1]
+
+    @property
+    def operations(self) -> int:
+        return 2 * math.prod(self.kernel) * self.cells
+
+    @property
+    def activations(self) -> int:
+        return self.kernel[-1] * self.cells
+
+
+def stage_cost(config: NetworkConfig, num_blocks: int, batch_size: int) -> StageCost:
+    """Costs of the stable stage of ``num_blocks`` of the paper's networks.
+
+    The simple architecture has fewer layers: for it this is an upper bound.
+    """
+    generator = _generator_layers(config, num_blocks)
+    discriminator = _discriminator_layers(config, num_blocks)
+    parameters_g, parameters_d = (
+        sum(layer.parameters for layer in layers) for layers in (generator, discriminator)
+    )
+    forward_g, forward_d = (
+        sum(layer.operations for layer in layers) for layers in (generator, discriminator)
+    )
+    # G's update: both forward, back through the critic's input, and G's input and kernels.
+    # D's update: G forward; reals and fakes forward and back (2 x 3); the penalty's forward and
+    # backward pass and both of theirs (6).
+    update_g = 3 * forward_g + 2 * forward_d
+    update_d = forward_g + 12 * forward_d
+    activations = sum(layer.activations for layer in discriminator)
+    # Each of a convolution's output, its activation and its gradient, for reals, fakes, points
+    # between, and the slope of these.
+    memory = FLOAT_BYTES * (4 * parameters_g + 3 * parameters_d + 12 * batch_size * activations)
+    return StageCost(parameters_g, parameters_d, forward_g, forward_d, update_g + update_d, memory)
+
+
+def _generator_layers(config, num_blocks):
+    layers, kernel = [], (config.kernel_size, config.kernel_size)
+    inputs = config.latent_vector_size + config.num_pitches
+    for block in range(1, num_blocks + 1):
+        time, freq = config.resolutions.resolution(block)
+        filters = config.filters.num_filters(block)
+        # The first block's kernel covers the image, and each cell sees one tap of it.
+        first = _Layer((time, freq, inputs, filters), 1) if block == 1 else None
+        layers.append(first or _Layer((*kernel, inputs, filters), time * freq))
+        layers.append(_Layer((*kernel, filters, filters), time * freq))
+        inputs = filters
+    return [*layers, _Layer((1, 1, inputs, CHANNELS), time * freq)]
+
+
+def _discriminator_layers(config, num_blocks):
+    kernel = (config.kernel_size, config.kernel_size)
+    filters = config.filters.num_filters
+    time, freq = config.resolutions.resolution(num_blocks)
+    layers = [_Layer((1, 1, CHANNELS, filters(num_blocks)), time * freq)]
+    for block in range(num_blocks, 1, -1):
+        time, freq = config.resolutions.resolution(block)
+        layers.append(_Layer((*kernel, filters(block), filters(block)), time * freq))
+        layers.append(_Layer((*kernel, filters(block), filters(block - 1)), time * freq))
+    time, freq = config.resolutions.start_resolution
+    layers.append(_Layer((*kernel, filters(1) + 1, filters(1)), time * freq))
+    layers.append(_Layer((time, freq, filters(1), filters(0)), 1))
+    layers.append(_Layer((1, 1, filters(0), 1 + config.num_pitches), 1))
+    return layers

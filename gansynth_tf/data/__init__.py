@@ -1,0 +1,1 @@
+"""Where notes come from: the embedded synthesiser, NSynth, SoundFonts and own recordings."""

@@ -1,0 +1,160 @@
+"""All settings of a run: the rooms' own dataclasses, composed, and one flat table of values.
+
+The flat table (name -> value) is what flags set, what a run folder and a checkpoint keep, and
+what a run is rebuilt from. A name is the field's name in its room's dataclass, but for the few
+in ``RENAMED``, which keep the original's.
+"""
+
+import dataclasses
+
+from gansynth_tf.cadence import CadenceConfig
+from gansynth_tf.data.pipeline import PipelineConfig
+from gansynth_tf.data.sources import DataConfig
+from gansynth_tf.losses import LossConfig
+from gansynth_tf.model import ModelConfig, OptimizerConfig, PitchVocabulary
+from gansynth_tf.networks import NetworkConfig
+from gansynth_tf.schedule import FilterSchedule, ResolutionSchedule, TrainingSchedule
+from gansynth_tf.specgram import NormalizerConfig, SpecgramCodec
+
+RENAMED = {"representation": "data_type"}
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """What belongs to a run as a whole.
+
+    Attributes:
+      seed: fixes everything drawn.
+      fake_batch_size: notes of each sample grid.
+      tensorboard: whether to write TensorBoard events beside the JSON lines.
+    """
+
+    seed: int = 0
+    fake_batch_size: int = 16
+    tensorboard: bool = True
+
+    def __post_init__(self):
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"seed must be in [0, 2^31), not {self.seed}.")
+        if self.fake_batch_size < 1:
+            raise ValueError(f"fake_batch_size must be at least 1, not {self.fake_batch_size}.")
+
+
+# Fields that follow from others and so have no value of their own.
+_DERIVED = {"time", "freq", "resolutions", "filters", "num_pitches"}
+ROOMS = (
+    SpecgramCodec,
+    NormalizerConfig,
+    ResolutionSchedule,
+    FilterSchedule,
+    NetworkConfig,
+    TrainingSchedule,
+    LossConfig,
+    OptimizerConfig,
+    DataConfig,
+    PipelineConfig,
+    CadenceConfig,
+    RunConfig,
+)
+
+# What makes a run the run that it is: a resumed run keeps these.
+_KEPT_ROOMS = (
+    SpecgramCodec,
+    NormalizerConfig,
+    ResolutionSchedule,
+    FilterSchedule,
+    NetworkConfig,
+    TrainingSchedule,
+    DataConfig,
+)
+
+
+def _fields(room) -> dict[str, dataclasses.Field]:
+    """Value name -> field of one room."""
+    return {
+        RENAMED.get(field.name, field.name): field
+        for field in dataclasses.fields(room)
+        if field.name not in _DERIVED
+    }
+
+
+def default_values() -> dict:
+    """Every value's name and default."""
+    return {name: field.default for room in ROOMS for name, field in _fields(room).items()}
+
+
+def value_types() -> dict:
+    """Every value's name and annotated type."""
+    return {name: field.type for room in ROOMS for name, field in _fields(room).items()}
+
+
+def kept_names() -> frozenset[str]:
+    """Values that a saved run keeps; a contradicting flag is refused."""
+    kept = {name for room in _KEPT_ROOMS for name in _fields(room)}
+    return frozenset(kept | {"seed"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """Every setting of a run, checked."""
+
+    values: dict
+    codec: SpecgramCodec
+    normalizer: NormalizerConfig
+    resolutions: ResolutionSchedule
+    filters: FilterSchedule
+    schedule: TrainingSchedule
+    losses: LossConfig
+    optimizer: OptimizerConfig
+    data: DataConfig
+    pipeline: PipelineConfig
+    cadence: CadenceConfig
+    run: RunConfig
+
+    @classmethod
+    def from_values(cls, values: dict) -> "Experiment":
+        """Builds and checks all settings from a flat table; missing names take their defaults.
+
+        Raises:
+          ValueError: an unknown name, or a value that its room refuses.
+        """
+        unknown = sorted(set(values) - set(default_values()))
+        if unknown:
+            raise ValueError(f"Unknown settings: {', '.join(unknown)}.")
+        values = default_values() | {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+
+        def build(room, **derived):
+            own = {field.name: values[name] for name, field in _fields(room).items()}
+            return room(**own, **derived)
+
+        resolutions = build(ResolutionSchedule)
+        time, freq = resolutions.final_resolution
+        filters = build(FilterSchedule)
+        build(NetworkConfig, resolutions=resolutions, filters=filters)  # to check its values
+        return cls(
+            values=values,
+            codec=build(SpecgramCodec, time=time, freq=freq),
+            normalizer=build(NormalizerConfig),
+            resolutions=resolutions,
+            filters=filters,
+            schedule=build(TrainingSchedule),
+            losses=build(LossConfig),
+            optimizer=build(OptimizerConfig),
+            data=build(DataConfig),
+            pipeline=build(PipelineConfig),
+            cadence=build(CadenceConfig),
+            run=build(RunConfig),
+        )
+
+    def model_config(self, vocabulary: PitchVocabulary) -> ModelConfig:
+        """The model's settings for a data set with this pitch vocabulary."""
+        networks = NetworkConfig(
+            resolutions=self.resolutions,
+            filters=self.filters,
+            num_pitches=len(vocabulary.pitches),
+            **{name: self.values[name] for name in _fields(NetworkConfig)},
+        )
+        return ModelConfig(self.codec, self.normalizer, networks, vocabulary)

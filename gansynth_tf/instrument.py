@@ -1,0 +1,113 @@
+"""A trained model to play: the averaged generator of a run, and the inversion to waves.
+
+Neither data set nor discriminator nor optimizer is needed or loaded.
+"""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from gansynth_tf import checkpoint, networks
+from gansynth_tf.checkpoint import Checkpoint, CheckpointError
+from gansynth_tf.experiment import Experiment
+from gansynth_tf.layers import box_upscale
+from gansynth_tf.model import PitchVocabulary, latents_from_seed
+from gansynth_tf.specgram import Normalizer
+from gansynth_tf.training import CHECKPOINT_FOLDER
+from gansynth_tf.variables import named_variables
+
+_BATCH = 16
+
+
+class Instrument:
+    """Latents and pitches -> notes, by the moving average of a run's generator."""
+
+    def __init__(self, saved: Checkpoint):
+        experiment = Experiment.from_values(saved.settings["values"])
+        self.experiment = experiment
+        self.vocabulary = PitchVocabulary(
+            tuple(saved.settings["pitches"]), tuple(saved.settings["counts"])
+        )
+        self.config = experiment.model_config(self.vocabulary)
+        self.codec = self.config.codec
+        self.sample_rate = self.codec.sample_rate
+        self.latent_size = self.config.networks.latent_vector_size
+        self.stage = experiment.schedule.stage(saved.state.stage)
+        self.state = saved.state
+        normalizer = Normalizer(saved.arrays["normalizer"])
+        self.generator = networks.make_generator(self.config.networks, normalizer, seed=0)
+        for name, variable in named_variables(self.generator, "ema_generator").items():
+            variable.assign(saved.arrays[name])
+        self.fade = None
+        if self.stage.is_transition:
+            self.fade = np.float32(
+                experiment.schedule.fade(self.stage, saved.state.images, saved.state.seconds)
+            )
+        self._specgrams = tf.function(self._make_specgrams, reduce_retracing=True)
+        self._waves = tf.function(self.codec.specgrams_to_waves, reduce_retracing=True)
+
+    def _make_specgrams(self, latents, one_hots):
+        blocks, config = self.stage.num_blocks, self.config.networks
+        specgrams = self.generator(latents, one_hots, num_blocks=blocks, fade=self.fade)
+        working = config.working_block(blocks, self.generator.normalizer.by_frequency)
+        return box_upscale(specgrams, config.resolutions.shrink(working))
+
+    def specgrams(self, latents, pitches) -> np.ndarray:
+        """Latents [n, latent] and MIDI pitches [n] -> specgrams [n, time, freq, 2].
+
+        Raises:
+          ValueError: a pitch that the model does not know, or latents of another shape.
+        """
+        latents = np.asarray(latents, np.float32)
+        if latents.shape != (len(pitches), self.latent_size):
+            raise ValueError(
+                f"latents must have shape [{len(pitches)}, {self.latent_size}], "
+                f"not {list(latents.shape)}."
+            )
+        labels = self.vocabulary.labels(pitches)
+        one_hots = np.eye(len(self.vocabulary.pitches), dtype=np.float32)[labels]
+        return _in_batches(self._specgrams, latents, one_hots)
+
+    def invert(self, specgrams) -> np.ndarray:
+        """Specgrams [n, time, freq, 2] -> waves [n, samples]."""
+        return _in_batches(self._waves, np.asarray(specgrams, np.float32))
+
+    def synthesize(self, latents, pitches) -> np.ndarray:
+        """Latents [n, latent] and MIDI pitches [n] -> waves [n, samples]; peaks may exceed 1."""
+        return self.invert(self.specgrams(latents, pitches))
+
+    def latents(self, seed: int, count: int) -> np.ndarray:
+        """``count`` latents drawn by seed."""
+        return latents_from_seed(seed, count, self.latent_size)
+
+    def describe_stage(self) -> str:
+        """Which stage the notes come from, in words."""
+        time, freq = self.config.networks.resolutions.resolution(self.stage.num_blocks)
+        last = self.experiment.schedule.total_num_stages - 1
+        return f"stage {self.stage.index} of 0-{last} ({self.stage.kind}), {time} x {freq}"
+
+
+def _in_batches(function, *arrays: np.ndarray) -> np.ndarray:
+    """Applies ``function`` to batches of one size, the last one padded, and cuts the padding."""
+    count = len(arrays[0])
+    results = []
+    for start in range(0, count, _BATCH):
+        parts = [array[start : start + _BATCH] for array in arrays]
+        padding = _BATCH - len(parts[0])
+        padded = [np.concatenate([part, np.repeat(part[-1:], padding, 0)]) for part in parts]
+        results.append(function(*padded).numpy()[: len(parts[0])])
+    return np.concatenate(results)
+
+
+def load_run(path, warn=print) -> Instrument:
+    """The newest readable checkpoint of a run folder, ready to play.
+
+    Raises:
+      CheckpointError: the folder holds none.
+    """
+    path = pathlib.Path(path)
+    saved = checkpoint.load_latest(path / CHECKPOINT_FOLDER, warn)
+    if saved is None:
+        raise CheckpointError(f"{path} holds no checkpoint: a run folder was expected.")
+    return Instrument(saved)

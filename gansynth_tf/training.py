@@ -1,0 +1,257 @@
+"""The stage driver: data, model, schedule, and what happens when.
+
+It owns the loop and nothing else: the step is the model's, persistence is ``checkpoint``'s,
+pictures and logs are ``callbacks``'.
+"""
+
+import dataclasses
+import pathlib
+import signal
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from gansynth_tf import callbacks, checkpoint
+from gansynth_tf.cadence import Every
+from gansynth_tf.checkpoint import RunState
+from gansynth_tf.data import pipeline, sources
+from gansynth_tf.data.pipeline import Notes
+from gansynth_tf.experiment import Experiment
+from gansynth_tf.model import GANSynth, ModelConfig, PitchVocabulary
+from gansynth_tf.schedule import Stage
+from gansynth_tf.variables import model_arrays, restore_networks, restore_optimizers
+
+CHECKPOINT_FOLDER = "checkpoints"
+_FIT_BATCH = 32
+
+
+class NonFiniteLossError(Exception):
+    """A loss term became infinite or not a number; the message names it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a call of ``Trainer.run`` ended."""
+
+    state: RunState
+    finished: bool
+    was_finished: bool = False
+    signal: int | None = None
+
+
+class Interruption:
+    """Turns SIGINT and SIGTERM into a request to stop after the step in hand.
+
+    A second SIGINT stops at once, as if nothing were here.
+    """
+
+    def __init__(self, signals=(signal.SIGINT, signal.SIGTERM)):
+        self.signals, self.received = signals, None
+
+    def __enter__(self):
+        self._before = {number: signal.signal(number, self._receive) for number in self.signals}
+        return self
+
+    def __exit__(self, *_):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number, _):
+        if self.received is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = number
+
+
+class Trainer:
+    """One run folder and the experiment that is run in it."""
+
+    def __init__(self, experiment: Experiment, run_dir, say=print):
+        self.experiment = experiment
+        self.run_dir = pathlib.Path(run_dir)
+        self.say = say
+
+    def run(self) -> Outcome:
+        """Trains until the schedule ends, or a signal asks to stop.
+
+        Raises:
+          NonFiniteLossError: a loss term is not finite; the last good checkpoint stays.
+          OSError: the run folder cannot be written.
+        """
+        folder = self.run_dir / CHECKPOINT_FOLDER
+        latest = checkpoint.load_latest(folder, warn=self.say)
+        if latest and self._is_finished(latest.state):
+            return Outcome(latest.state, finished=True, was_finished=True)
+        # Asked for before any work, so that a folder that cannot be written is no surprise later.
+        folder.mkdir(parents=True, exist_ok=True)
+        with Interruption() as interruption:
+            self.interruption = interruption
+            self._prepare(latest)
+            for stage in self.experiment.schedule.stages():
+                if stage.index < self.state.stage or self._stage_ended(stage):
+                    continue
+                self._run_stage(stage, latest)
+                latest = None
+                if interruption.received is not None:
+                    return Outcome(self.state, False, signal=interruption.received)
+        self.say(f"Finished: {self.state.images:,} images in {self.state.seconds:.0f} s.")
+        return Outcome(self.state, finished=True)
+
+    # --- Before the first step ---
+
+    def _prepare(self, latest) -> None:
+        experiment = self.experiment
+        self.state = latest.state if latest else RunState()
+        self.notes = self._load_notes()
+        vocabulary = PitchVocabulary.from_pitches(self.notes.pitches)
+        self.labels = vocabulary.labels(self.notes.pitches)
+        config = experiment.model_config(vocabulary)
+        numbers = latest.arrays["normalizer"] if latest else self._fit_normalizer(config)
+        strategy = tf.distribute.get_strategy()
+        with strategy.scope():
+            self.model = GANSynth(
+                config, experiment.losses, experiment.optimizer, numbers, experiment.run.seed
+            )
+        if latest:
+            restore_networks(self.model, latest.arrays)
+            self.say(f"Going on from {latest.path.name}: {self.state.images:,} images.")
+        self.settings = {
+            "values": experiment.values,
+            "pitches": list(vocabulary.pitches),
+            "counts": list(vocabulary.counts),
+        }
+
+    def _load_notes(self) -> Notes:
+        experiment = self.experiment
+        started, told = time.monotonic(), Every(5.0)
+
+        def progress(done, total):
+            if told.due(time.monotonic() - started):
+                self.say(f"Notes: {done:,} of {total:,}")
+
+        notes = sources.load_notes(
+            experiment.data, experiment.codec.sample_rate, experiment.codec.audio_length, progress
+        )
+        self.say(f"{len(notes):,} notes of data set {experiment.data.dataset_name!r}.")
+        return notes
+
+    def _fit_normalizer(self, config: ModelConfig) -> np.ndarray:
+        normalizer = config.normalizer
+        if not normalizer.is_fitted:
+            return normalizer.prespecified()
+        count = min(normalizer.normalizer_num_examples, len(self.notes))
+        self.say(f"Fitting {normalizer.data_normalizer} on {count:,} notes.")
+        chosen = pipeline.sample_notes(self.notes, count, self.experiment.run.seed)
+        return normalizer.fit(pipeline.encode_all(chosen.waves, config.codec.waves_to_specgrams))
+
+    # --- One stage ---
+
+    def _run_stage(self, stage: Stage, latest) -> None:
+        experiment, cadence = self.experiment, self.experiment.cadence
+        resuming = latest is not None and latest.state.stage == stage.index
+        self.state = dataclasses.replace(self.state, stage=stage.index, stage_done=False)
+        strategy = tf.distribute.get_strategy()
+        with strategy.scope():
+            self.model.begin_stage(stage)
+        if resuming and not latest.state.stage_done:
+            restore_optimizers(self.model, latest.arrays)
+        batches = pipeline.stage_batches(
+            self.notes,
+            self.labels,
+            self.model.config.codec,
+            self.model.config.networks,
+            self.model.normalizer.by_frequency,
+            stage,
+            experiment.pipeline,
+            experiment.run.seed,
+            self.state.images,
+        )
+        step = step_function(self.model, strategy)
+        observers = callbacks.Observers(experiment, self.run_dir, self.model, stage, self.say)
+        observers.stage_begins(self.state)
+        save_images = Every(cadence.checkpoint_num_images, self.state.images)
+        save_seconds = Every(60 * cadence.checkpoint_minutes, self.state.seconds)
+        sample_images = Every(cadence.save_summaries_num_images, self.state.images)
+        started, seconds_before = time.monotonic(), self.state.seconds
+        for batch in batches:
+            fade = self._fade(stage)
+            numbers = step(batch, tf.constant(self.state.steps, tf.int64), tf.constant(fade))
+            terms = dict(zip(step.terms, numbers.numpy().tolist(), strict=True))
+            self._refuse_non_finite(terms)
+            self.state = RunState(
+                stage.index,
+                self.state.images + stage.batch_size,
+                self.state.steps + 1,
+                seconds_before + time.monotonic() - started,
+            )
+            observers.step_done(self.state, terms)
+            if self._stage_ended(stage):
+                break
+            if self.interruption.received is not None:
+                self._save()
+                observers.close()
+                return
+            if any([save_images.due(self.state.images), save_seconds.due(self.state.seconds)]):
+                self._save()
+            if sample_images.due(self.state.images):
+                observers.samples(self.state, self._sample_fade(stage))
+        self.state = dataclasses.replace(self.state, stage_done=True)
+        self._save()
+        observers.samples(self.state, self._sample_fade(stage))
+        observers.close()
+
+    def _fade(self, stage: Stage) -> np.float32:
+        schedule = self.experiment.schedule
+        return np.float32(schedule.fade(stage, self.state.images, self.state.seconds))
+
+    def _sample_fade(self, stage: Stage):
+        return self._fade(stage) if stage.is_transition else None
+
+    def _stage_ended(self, stage: Stage) -> bool:
+        return self.experiment.schedule.is_over(stage, self.state.images, self.state.seconds)
+
+    def _is_finished(self, state: RunState) -> bool:
+        self.state = state
+        return self._stage_ended(self.experiment.schedule.stages()[-1])
+
+    def _refuse_non_finite(self, terms: dict) -> None:
+        bad = [name for name, value in terms.items() if not np.isfinite(value)]
+        if bad:
+            raise NonFiniteLossError(
+                f"{bad[0]} is {terms[bad[0]]} in step {self.state.steps} "
+                f"({self.state.images:,} images); the last checkpoint is untouched."
+            )
+
+    def _save(self) -> None:
+        path = checkpoint.save(
+            self.run_dir / CHECKPOINT_FOLDER,
+            model_arrays(self.model),
+            self.state,
+            self.settings,
+            self.experiment.cadence.keep_checkpoints,
+        )
+        self.say(f"Saved {path.name}.")
+
+
+# --- The step as a graph ---
+
+
+def step_function(model: GANSynth, strategy):
+    """(batch, step, fade) -> loss terms as one vector; their names are in ``.terms`` after it.
+
+    One vector, so that a step costs one transfer to the host.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def run(batch, step, fade):
+        data = {**batch, "step": step, "fade": fade}
+        terms = strategy.run(model.train_step, (data,))
+        terms = {name: strategy.reduce("SUM", value, None) for name, value in terms.items()}
+        call.terms = tuple(terms)
+        return tf.stack(list(terms.values()))
+
+    def call(batch, step, fade):
+        return run(batch, step, fade)
+
+    call.terms = ()
+    return call

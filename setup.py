@@ -1,0 +1,100 @@
+"""How gansynth-tf is packaged: names, ranges, commands and the files that travel in the wheel."""
+
+import ast
+import pathlib
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).resolve().parent
+
+
+def read_version() -> str:
+    """Returns `__version__` of the package without importing it."""
+    tree = ast.parse((ROOT / "gansynth_tf" / "__init__.py").read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__version__":
+            return ast.literal_eval(node.value)
+    raise ValueError("gansynth_tf/__init__.py sets no __version__")
+
+
+def read_readme() -> str:
+    """Returns the text shown on the package's page."""
+    readme = ROOT / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.exists() else ""
+
+
+INSTALL_REQUIRES = [
+    # Networks, losses, training, tf.data. 2.16.2 is the oldest that is tested; 2.22 is not out.
+    # Python 3.13 needs 2.20 or newer, which pip finds by itself.
+    "tensorflow>=2.16.2,<2.22",
+    # Layers and models. TensorFlow only asks for "some Keras 3": this is what is tested.
+    "keras>=3.13.2,<4",
+    # The NSynth loader (data/nsynth.py), and the format of its prepared files. TensorFlow 2.16
+    # also needs tensorflow-metadata<1.18 beside it; newer TensorFlow needs a newer one, and a
+    # requirement cannot depend on another's version: constraints/full.txt holds that pin.
+    "tensorflow-datasets>=4.9.9,<5",
+    # Audio ops. 0.37.1 is its last release: no wheel above Python 3.12, and its native ops
+    # load on TensorFlow 2.16 only.
+    'tensorflow-io>=0.37.1,<0.38; python_version < "3.13"',
+    # Embedded notes, file formats, everything outside a graph. TensorFlow 2.16 needs numpy 1.
+    "numpy>=1.26,<3",
+    # Wav files and filters.
+    "scipy>=1.11",
+    # Flags and flagfiles of every command.
+    "absl-py>=1.4",
+    # Scalars, audio and pictures of a run; TensorFlow 2.21 no longer brings it.
+    "tensorboard>=2.16",
+    # Loss curves and rainbowgrams.
+    "matplotlib>=3.8",
+    # The independent pitch tracker of the quickstart's report (brings soundfile).
+    "librosa>=0.10.2,<0.12",
+]
+
+EXTRAS_REQUIRE = {
+    # Everything that the Makefile, the tests and a release use.
+    "dev": [
+        "build>=1.2",
+        "hypothesis>=6.100",
+        "packaging>=24",
+        "pytest>=8.3",
+        "ruff>=0.17,<0.18",
+    ],
+}
+
+setup(
+    name="gansynth-tf",
+    version=read_version(),
+    description="GANSynth in TensorFlow 2 and Keras 3: progressive GANs that make musical notes",
+    long_description=read_readme(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=["audio synthesis", "gan", "gansynth", "keras", "music", "nsynth", "tensorflow"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Sound/Audio :: Sound Synthesis",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+    python_requires=">=3.11,<3.14",
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    # flags/ lies at the top for its readers; in a wheel it is the folder gansynth_tf/flags.
+    packages=[*find_packages(include=["gansynth_tf", "gansynth_tf.*"]), "gansynth_tf.flags"],
+    package_dir={"gansynth_tf.flags": "flags"},
+    package_data={"gansynth_tf.flags": ["*.cfg"]},
+    include_package_data=False,
+    entry_points={
+        "console_scripts": [
+            "gansynth_train=gansynth_tf.cli.train:run",
+            "gansynth_generate=gansynth_tf.cli.generate:run",
+            "gansynth_quickstart=gansynth_tf.cli.quickstart:run",
+        ],
+    },
+    zip_safe=False,
+)
