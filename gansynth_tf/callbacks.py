@@ -11,6 +11,7 @@ from gansynth_tf import pictures, wavfiles
 from gansynth_tf.cadence import Every
 from gansynth_tf.checkpoint import RunState
 from gansynth_tf.experiment import Experiment
+from gansynth_tf.files import write_atomically
 from gansynth_tf.model import GANSynth, latents_from_seed
 from gansynth_tf.schedule import Stage
 
@@ -166,6 +167,5 @@ def trim_log(path, images: int) -> None:
     if not path.exists():
         return
     rows = [row for row in read_log(path) if row["images"] <= images]
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    temporary.replace(path)
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    write_atomically(path, lambda file: file.write(text.encode()))

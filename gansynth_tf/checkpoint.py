@@ -7,15 +7,29 @@ renamed, so that an interruption leaves the one before untouched.
 
 import dataclasses
 import json
-import os
 import pathlib
 import re
 import zipfile
+import zlib
 
 import numpy as np
 
+from gansynth_tf.files import write_atomically
+
 FORMAT_VERSION = 1
 _NAME = re.compile(r"ckpt_(\d{12})(_stage_\d{2})?\.npz$")
+
+# What reading damaged bytes raises; zipfile uses RuntimeError for features that it lacks.
+_DAMAGE = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class CheckpointError(Exception):
@@ -51,19 +65,6 @@ class Checkpoint:
     settings: dict
 
 
-def write_atomically(path: pathlib.Path, write) -> None:
-    """Calls ``write(file)`` on a temporary file beside ``path``, then renames it."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def save(folder, arrays: dict, state: RunState, settings: dict, keep: int = 2) -> pathlib.Path:
     """Writes a checkpoint and removes all but the last ``keep`` and those of a stage's end."""
     folder = pathlib.Path(folder)
@@ -74,6 +75,7 @@ def save(folder, arrays: dict, state: RunState, settings: dict, keep: int = 2) -
         "format_version": FORMAT_VERSION,
         "state": dataclasses.asdict(state),
         "settings": settings,
+        "arrays": sorted(arrays),
     }
     text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
     write_atomically(path, lambda file: np.savez(file, header=text, **arrays))
@@ -99,12 +101,14 @@ def load(path) -> Checkpoint:
     """
     path = pathlib.Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop("header").tobytes().decode())
         version = header["format_version"]
         state, settings = RunState(**header["state"]), header["settings"]
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        if sorted(arrays) != header["arrays"]:
+            raise ValueError("arrays are missing")
+    except _DAMAGE as error:
         raise CheckpointError(f"{path} is damaged: {error}") from error
     if version != FORMAT_VERSION:
         raise CheckpointError(

@@ -14,6 +14,7 @@ from absl import flags
 
 from gansynth_tf import checkpoint, experiment
 from gansynth_tf.experiment import Experiment
+from gansynth_tf.files import write_atomically
 
 PACKAGE = pathlib.Path(__file__).parent
 SETTINGS_FILE = "config.json"
@@ -58,6 +59,7 @@ _HELP = {
     "discriminator_learning_rate": "Adam's learning rate of the discriminator.",
     "adam_beta1": "Adam's decay of the mean gradient.",
     "adam_beta2": "Adam's decay of the mean squared gradient.",
+    "ema_decay": "Decay of the generator's moving average, by step.",
     "dataset_name": "Notes to train on: embedded.",
     "min_pitch": "Lowest MIDI pitch.",
     "max_pitch": "Highest MIDI pitch.",
@@ -263,7 +265,7 @@ def write_settings(run_dir: pathlib.Path, values: dict) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
     content = {"format_version": checkpoint.FORMAT_VERSION, "values": values}
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
-    checkpoint.write_atomically(run_dir / SETTINGS_FILE, lambda file: file.write(text.encode()))
+    write_atomically(run_dir / SETTINGS_FILE, lambda file: file.write(text.encode()))
 
 
 def _shown(value) -> str:

@@ -8,6 +8,7 @@ in ``RENAMED``, which keep the original's.
 import dataclasses
 
 from gansynth_tf.cadence import CadenceConfig
+from gansynth_tf.data import sources
 from gansynth_tf.data.pipeline import PipelineConfig
 from gansynth_tf.data.sources import DataConfig
 from gansynth_tf.losses import LossConfig
@@ -133,8 +134,7 @@ class Experiment:
         resolutions = build(ResolutionSchedule)
         time, freq = resolutions.final_resolution
         filters = build(FilterSchedule)
-        build(NetworkConfig, resolutions=resolutions, filters=filters)  # to check its values
-        return cls(
+        built = cls(
             values=values,
             codec=build(SpecgramCodec, time=time, freq=freq),
             normalizer=build(NormalizerConfig),
@@ -148,6 +148,12 @@ class Experiment:
             cadence=build(CadenceConfig),
             run=build(RunConfig),
         )
+        # What only shows when rooms meet: checked now, before anything is written.
+        codec = built.codec
+        sources.synth_config(built.data, codec.sample_rate, codec.audio_length)
+        pitches = tuple(range(built.data.min_pitch, built.data.max_pitch + 1))
+        built.model_config(PitchVocabulary(pitches, (1,) * len(pitches)))
+        return built
 
     def model_config(self, vocabulary: PitchVocabulary) -> ModelConfig:
         """The model's settings for a data set with this pitch vocabulary."""

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from gansynth_tf import pictures, wavfiles
-from gansynth_tf.checkpoint import write_atomically
+from gansynth_tf.files import write_atomically
 from gansynth_tf.instrument import Instrument
 from gansynth_tf.music import slerp
 

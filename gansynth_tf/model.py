@@ -24,23 +24,28 @@ from gansynth_tf.schedule import Stage
 from gansynth_tf.specgram import Normalizer, NormalizerConfig, SpecgramCodec
 
 ADAM_EPSILON = 1e-8
-EMA_DECAY = 0.999
 
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam's settings for both networks, under the original's names."""
+    """Adam's settings for both networks, under the original's names.
+
+    ``ema_decay`` is new; the original's moving average has 0.999 fixed. A short run needs less:
+    a new block's average starts at its first weights and forgets them in some 1 / (1 - decay)
+    steps.
+    """
 
     generator_learning_rate: float = 8e-4
     discriminator_learning_rate: float = 8e-4
     adam_beta1: float = 0.0
     adam_beta2: float = 0.99
+    ema_decay: float = 0.999
 
     def __post_init__(self):
         for name in ("generator_learning_rate", "discriminator_learning_rate"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}.")
-        for name in ("adam_beta1", "adam_beta2"):
+        for name in ("adam_beta1", "adam_beta2", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)!r}.")
 
@@ -315,7 +320,7 @@ class GANSynth(keras.Model):
             strict=True,
         )
         for average, variable in pairs:
-            average.assign_sub((1.0 - EMA_DECAY) * (average - variable))
+            average.assign_sub((1.0 - self.optimizer_config.ema_decay) * (average - variable))
 
     def _globally_averaged(self, terms):
         """Per-example terms of this replica -> their sum over the global batch size."""

@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from gansynth_tf.wavfiles import replacing
+from gansynth_tf.files import replacing
 
 # One unit of a natural logarithm of magnitude in decibels; of power, half of that.
 DECIBELS_PER_LOG_MAGNITUDE = 20.0 / math.log(10.0)

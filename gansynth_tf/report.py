@@ -16,7 +16,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gansynth_tf.wavfiles import replacing
+from gansynth_tf.files import replacing
 
 HTML_NAME = "report.html"
 JSON_NAME = "report.json"

@@ -172,12 +172,14 @@ class Trainer:
         save_images = Every(cadence.checkpoint_num_images, self.state.images)
         save_seconds = Every(60 * cadence.checkpoint_minutes, self.state.seconds)
         sample_images = Every(cadence.save_summaries_num_images, self.state.images)
-        started, seconds_before = time.monotonic(), self.state.seconds
+        started, seconds_before = None, self.state.seconds
         for batch in batches:
             fade = self._fade(stage)
             numbers = step(batch, tf.constant(self.state.steps, tf.int64), tf.constant(fade))
             terms = dict(zip(step.terms, numbers.numpy().tolist(), strict=True))
             self._refuse_non_finite(terms)
+            # The first step traces the graph: that is not training, nor the clock's business.
+            started = started or time.monotonic()
             self.state = RunState(
                 stage.index,
                 self.state.images + stage.batch_size,

@@ -1,34 +1,16 @@
 """Waves to wav files: 16-bit PCM, one common gain for a set, never a half-written file."""
 
-import contextlib
 import os
 import pathlib
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.io import wavfile
 
+from gansynth_tf.files import PathLike, replacing
+
 FULL_SCALE = 32_768  # 16-bit steps of a sample value of 1.0
 PEAK_DBFS = -1.0
-
-PathLike = str | os.PathLike
-
-
-@contextlib.contextmanager
-def replacing(path: PathLike) -> Iterator[pathlib.Path]:
-    """Yields a temporary path beside ``path``; it takes that name only if the body succeeds.
-
-    A reader therefore sees the old file or the whole new one. The suffix is kept, since many
-    writers choose their format by it.
-    """
-    path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def common_gain(waves: Sequence[np.ndarray], peak_dbfs: float = PEAK_DBFS) -> float:

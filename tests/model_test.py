@@ -122,6 +122,8 @@ def test_one_step_replays(arrays, stage_index, iterations):
     Weights and, where the goldens hold them (stages 3 and 4), Adam's second moments are set anew
     before each step; the earlier stages carry their own second moments.
     """
+    if "run/iterations_per_stage" not in arrays:
+        pytest.skip("the recorded run needs the full set: set GANSYNTH_GOLDENS to its folder")
     schedule = tiny_schedule()
     stage = schedule.stage(stage_index)
     model = tiny_model()

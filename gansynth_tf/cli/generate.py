@@ -42,13 +42,16 @@ def _generate(values) -> int:
         pitches = pitches or [
             instrument.vocabulary.pitches[len(instrument.vocabulary.pitches) // 2]
         ]
-        instrument.vocabulary.labels(pitches)
+        try:
+            instrument.vocabulary.labels(pitches)
+        except ValueError as error:
+            raise UserError(f"--pitches: {error}") from error
         choose = generation.interpolation if values.interpolate else generation.notes_of_pitches
         latents, pitches = choose(instrument, pitches, values.count, values.seed)
         files = generation.write_notes(
             instrument, pathlib.Path(values.output_dir), latents, pitches, values.seed
         )
-    except (CheckpointError, ValueError) as error:
+    except CheckpointError as error:
         raise UserError(f"--model={values.model}: {error}") from error
     print(f"{len(files)} notes of {instrument.describe_stage()} in {values.output_dir}.")
     return 0

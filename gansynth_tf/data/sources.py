@@ -44,9 +44,13 @@ class DataConfig:
             )
 
 
-def load_notes(config: DataConfig, sample_rate: int, audio_length: int, progress=None) -> Notes:
-    """All notes of the data set; ``progress(done, total)`` is told of long work."""
-    settings = synth.SynthConfig(
+def synth_config(config: DataConfig, sample_rate: int, audio_length: int) -> synth.SynthConfig:
+    """The embedded synthesiser's settings.
+
+    Raises:
+      ValueError: it cannot make such notes.
+    """
+    return synth.SynthConfig(
         sample_rate=sample_rate,
         audio_length=audio_length,
         min_pitch=config.min_pitch,
@@ -55,5 +59,9 @@ def load_notes(config: DataConfig, sample_rate: int, audio_length: int, progress
         velocities=config.embedded_velocities,
         seed=config.embedded_seed,
     )
-    arrays = synth.render_arrays(settings, progress=progress)
+
+
+def load_notes(config: DataConfig, sample_rate: int, audio_length: int, progress=None) -> Notes:
+    """All notes of the data set; ``progress(done, total)`` is told of long work."""
+    arrays = synth.render_arrays(synth_config(config, sample_rate, audio_length), progress=progress)
     return Notes(arrays.audio, arrays.pitch)

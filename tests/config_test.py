@@ -1,0 +1,200 @@
+"""Flags, flagfiles and run folders; every shipped flagfile trains and inverts when shrunk."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+from experiments import SMALL
+
+from gansynth_tf import config, experiment, networks
+from gansynth_tf.config import UserError
+from gansynth_tf.model import GANSynth, PitchVocabulary
+from gansynth_tf.training import step_function
+
+pytestmark = pytest.mark.latest
+PAPER = (
+    "mel_if_hires",
+    "mel_if",
+    "if_hires",
+    "if",
+    "phase_hires",
+    "phase",
+    "unwrapped_phase_hires",
+)
+
+
+def values_of(*arguments) -> dict:
+    """What a command line sets, flagfiles expanded."""
+    values = flags.FlagValues()
+    config.define_experiment_flags(values)
+    assert values(["test", *config.expand(list(arguments))]) == ["test"]
+    return config.given_values(values)
+
+
+def test_the_shipped_flagfiles():
+    assert set(config.config_names()) == {*PAPER, "quickstart", "tiny"}
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_the_papers_configurations(name):
+    built = config.make_experiment(values_of(f"--config={name}"))
+    hires = name.endswith("hires")
+    assert built.resolutions.final_resolution == ((128, 1024) if hires else (256, 512))
+    assert (
+        built.codec.representation
+        == {
+            "mel_if": "mel",
+            "if": "linear",
+            "phase": "phase",
+            "unwrapped_phase": "unwrapped_phase",
+        }[name.removesuffix("_hires")]
+    )
+    assert built.schedule.train_progressive
+    assert built.schedule.total_num_images == 11_000_000
+    assert built.optimizer.generator_learning_rate == 8e-4
+    assert built.losses.generator_ac_loss_weight == 10.0
+    assert (built.codec.sample_rate, built.codec.audio_length) == (16_000, 64_000)
+
+
+@pytest.mark.parametrize("name", [*PAPER, "quickstart", "tiny"])
+def test_every_flagfile_shrunk_trains_and_inverts(name):
+    """Fewer blocks, filters and pitches, and nothing else: one step of a stage that fades."""
+    values = values_of(f"--config={name}")
+    built = config.make_experiment(values)
+    height, width = built.resolutions.start_resolution
+    bins = 32 if built.resolutions.scale_mode == "H" else max(width, 16)
+    resolutions = {"num_resolutions": 2, "start_width": bins, "start_height": max(height // 4, 2)}
+    blocks = dataclasses.replace(built.resolutions, **resolutions)
+    time, freq = blocks.final_resolution
+    values |= resolutions | {
+        "fmap_base": 32,
+        "fmap_max": 8,
+        "latent_vector_size": 4,
+        "batch_size_schedule": (2,),
+        "audio_length": freq // 2 * (time - 1),
+        "embedded_instruments": 1,
+    }
+    built = config.make_experiment(values)
+    rng = np.random.default_rng(0)
+    waves = 0.1 * rng.standard_normal((4, built.codec.audio_length)).astype(np.float32)
+    full = built.codec.waves_to_specgrams(waves)
+    vocabulary = PitchVocabulary((60, 61, 62), (2, 1, 1))
+    model_config = built.model_config(vocabulary)
+    model = GANSynth(
+        model_config, built.losses, built.optimizer, built.normalizer.fit(full.numpy()), seed=1
+    )
+    model.begin_stage(built.schedule.stage(1))
+    step = step_function(model, tf.distribute.get_strategy())
+    batch = {
+        "specgrams": networks.stage_specgrams(
+            model_config.networks, full[:2], 2, model.normalizer.by_frequency
+        ),
+        "labels": tf.constant([0, 2]),
+    }
+    before = model.generator.blocks[0].conv1.kernel.numpy()
+    terms = step(batch, tf.constant(0, tf.int64), tf.constant(0.5))
+    assert np.isfinite(terms).all()
+    assert np.abs(model.generator.blocks[0].conv1.kernel.numpy() - before).max() > 0
+    notes = model.sample(np.zeros([3, 4], np.float32), np.array([0, 1, 2]), 0.5)
+    assert notes.shape == (3, built.codec.audio_length)
+    assert np.isfinite(notes).all()
+
+
+def test_every_setting_is_a_flag_with_its_default():
+    values = flags.FlagValues()
+    config.define_experiment_flags(values)
+    defaults = experiment.default_values()
+    assert set(values) == set(defaults)
+    values(["test"])
+    assert config.given_values(values) == {}
+    assert config.make_experiment({}).values == defaults
+
+
+def test_a_flagfile_includes_another_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "base.cfg").write_text("# shared\n--fmap_max=8\n--seed=1\n")
+    (tmp_path / "mine.cfg").write_text("--flagfile=base.cfg\n\n--seed=2\n")
+    monkeypatch.chdir("/")
+    assert values_of(f"--flagfile={tmp_path / 'mine.cfg'}") == {"fmap_max": 8, "seed": 2}
+    assert values_of("--flagfile", str(tmp_path / "mine.cfg"), "--seed=3")["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("--flagfile=mine.cfg", "includes itself"), ("fmap_max 8", "--name=value was expected")],
+)
+def test_a_broken_flagfile_is_named(tmp_path, text, message):
+    path = tmp_path / "mine.cfg"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as error:
+        values_of(f"--flagfile={path}")
+    assert "mine.cfg" in str(error.value)
+
+
+def test_an_unknown_config_offers_the_nearest():
+    with pytest.raises(UserError, match="did you mean mel_if_hires"):
+        values_of("--config=mel_if_hire")
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({"scale_mode": "W"}, "scale_mode"),
+        ({"audio_length": 10**6}, "audio_length"),
+        ({"data_type": "cepstrum"}, "data_type"),
+        ({"min_pitch": 70, "max_pitch": 60}, "min_pitch"),
+        ({"dataset_name": "nsynt"}, "dataset_name"),
+        ({"cache": "disk"}, "cache"),
+        ({"seed": -1}, "seed"),
+        ({"gradient_penalty_weight": float("nan")}, "gradient_penalty_weight"),
+        ({"fmap_base": 64}, "fmap_base"),
+    ],
+)
+def test_refused_values_are_named(values, name):
+    with pytest.raises(UserError, match=name):
+        config.make_experiment(values)
+
+
+# --- Run folders ---
+
+
+def test_a_run_keeps_what_it_was_begun_with(tmp_path):
+    values = config.make_experiment(SMALL).values
+    config.write_settings(tmp_path, values)
+    assert config.read_settings(tmp_path) == values
+    # Left out: the run's. Given the same: fine. Another cadence or rate: taken.
+    resolved = config.resolve(
+        {"fmap_max": SMALL["fmap_max"], "generator_learning_rate": 1e-4}, tmp_path
+    )
+    assert resolved["fmap_max"] == SMALL["fmap_max"]
+    assert resolved["generator_learning_rate"] == 1e-4
+    assert resolved["batch_size_schedule"] == (4,)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fmap_max", 16),
+        ("data_type", "mel"),
+        ("total_num_images", 7),
+        ("max_pitch", 80),
+        ("batch_size_schedule", (2,)),
+        ("seed", 9),
+    ],
+)
+def test_a_contradiction_is_refused_by_name(tmp_path, name, value):
+    config.write_settings(tmp_path, config.make_experiment(SMALL).values)
+    with pytest.raises(UserError, match=f"--{name}=.*contradicts"):
+        config.resolve({name: value}, tmp_path)
+
+
+def test_a_damaged_settings_file_is_named(tmp_path):
+    path = tmp_path / config.SETTINGS_FILE
+    path.write_text("{")
+    with pytest.raises(UserError, match="damaged"):
+        config.read_settings(tmp_path)
+    path.write_text(json.dumps({"format_version": 99, "values": {}}))
+    with pytest.raises(UserError, match="format 99"):
+        config.read_settings(tmp_path)

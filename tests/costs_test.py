@@ -1,0 +1,73 @@
+"""Counted costs are those of the networks, and of the paper's size."""
+
+import itertools
+import math
+
+import pytest
+
+from gansynth_tf import networks
+from gansynth_tf.costs import stage_cost
+from gansynth_tf.networks import NetworkConfig
+from gansynth_tf.schedule import FilterSchedule, ResolutionSchedule
+from gansynth_tf.specgram import Normalizer, NormalizerConfig
+
+pytestmark = pytest.mark.latest
+
+
+def count(layers) -> int:
+    return sum(math.prod(v.shape) for layer in layers for v in layer.variables)
+
+
+@pytest.mark.parametrize("scale_mode", ["ALL", "H"])
+@pytest.mark.parametrize("kernel_size", [3, 5])
+def test_parameters_are_those_of_the_networks(scale_mode, kernel_size):
+    config = NetworkConfig(
+        resolutions=ResolutionSchedule(2, 8, 2, scale_mode, 3),
+        filters=FilterSchedule(fmap_base=64, fmap_max=24),
+        num_pitches=5,
+        latent_vector_size=6,
+        kernel_size=kernel_size,
+    )
+    normalizer = Normalizer(NormalizerConfig().prespecified())
+    generator = networks.make_generator(config, normalizer, seed=0)
+    critic = networks.make_discriminator(config, normalizer, seed=0)
+    for num_blocks in (1, 2, 3):
+        cost = stage_cost(config, num_blocks, batch_size=2)
+        used = generator.blocks[:num_blocks]
+        layers = [layer for block in used for layer in (block.conv0, block.conv1)]
+        assert cost.generator_parameters == count([*layers, used[-1].to_specgram])
+        used = critic.blocks[:num_blocks]
+        layers = [layer for block in used[1:] for layer in (block.conv0, block.conv1)]
+        expected = count([*layers, used[-1].from_specgram, critic.head])
+        assert cost.discriminator_parameters == expected
+
+
+def paper_config() -> NetworkConfig:
+    """As flags/mel_if_hires.cfg."""
+    config = NetworkConfig(
+        resolutions=ResolutionSchedule(2, 16, 2, "ALL", 7),
+        filters=FilterSchedule(4096, 1.0, 256),
+        num_pitches=61,
+        latent_vector_size=256,
+    )
+    filters = [config.filters.num_filters(block) for block in range(1, 8)]
+    assert filters == [256, 256, 256, 256, 128, 64, 32]
+    assert config.resolutions.final_resolution == (128, 1024)
+    return config
+
+
+def test_operations_at_the_papers_size():
+    cost = stage_cost(paper_config(), num_blocks=7, batch_size=8)
+    assert cost.generator_operations == pytest.approx(28e9, rel=0.10)
+    assert cost.iteration_operations == pytest.approx(540e9, rel=0.15)
+
+
+def test_costs_grow_with_the_blocks_and_memory_with_the_batch():
+    costs = [stage_cost(paper_config(), blocks, batch_size=8) for blocks in range(1, 8)]
+    for older, newer in itertools.pairwise(costs):
+        assert older.generator_parameters < newer.generator_parameters
+        assert older.discriminator_operations < newer.discriminator_operations
+        assert older.memory_bytes < newer.memory_bytes
+    larger = stage_cost(paper_config(), 7, batch_size=16)
+    assert larger.memory_bytes > costs[-1].memory_bytes
+    assert larger.iteration_operations == costs[-1].iteration_operations

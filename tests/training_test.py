@@ -1,0 +1,264 @@
+"""The driver: stages end where they should, runs repeat and resume bit by bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from experiments import small_experiment, small_flags
+
+from gansynth_tf import callbacks, checkpoint
+from gansynth_tf.training import CHECKPOINT_FOLDER, NonFiniteLossError, Trainer
+
+pytestmark = pytest.mark.latest
+
+
+def quiet(_):
+    pass
+
+
+def train(run_dir, say=quiet, **changes):
+    return Trainer(small_experiment(**changes), run_dir, say).run()
+
+
+def final(run_dir):
+    return checkpoint.load_latest(run_dir / CHECKPOINT_FOLDER)
+
+
+def assert_same_weights(first, second):
+    assert first.state.images == second.state.images
+    assert first.arrays.keys() == second.arrays.keys()
+    for name, array in first.arrays.items():
+        np.testing.assert_array_equal(array, second.arrays[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("undisturbed")
+    outcome = train(run_dir)
+    return run_dir, outcome
+
+
+def test_stages_end_at_their_image_counts(undisturbed):
+    run_dir, outcome = undisturbed
+    assert outcome.finished
+    assert not outcome.was_finished
+    names = [path.name for path in checkpoint.list_checkpoints(run_dir / CHECKPOINT_FOLDER)]
+    assert names == [f"ckpt_{n:012d}_stage_{i:02d}.npz" for i, n in enumerate((16, 32, 48))]
+    assert outcome.state.steps == 12
+
+
+def test_what_a_run_writes(undisturbed):
+    run_dir, _ = undisturbed
+    rows = callbacks.read_log(run_dir / callbacks.LOG_FILE)
+    assert {row["stage"] for row in rows} == {0, 1, 2}
+    for name in (
+        "generator_loss",
+        "discriminator_loss",
+        "gradient_penalty",
+        "fake_ac_loss",
+        "real_ac_loss",
+        "wasserstein_g",
+        "wasserstein_d",
+        "real_score_penalty",
+    ):
+        assert all(np.isfinite(row[name]) for row in rows)
+    samples = sorted(path.name for path in (run_dir / callbacks.SAMPLE_FOLDER).iterdir())
+    assert samples == ["stage_00_0000000016", "stage_01_0000000032", "stage_02_0000000048"]
+    written = {path.name for path in (run_dir / "samples" / samples[-1]).iterdir()}
+    assert written == {f"note_{i:02d}_p{60 + i:03d}.wav" for i in range(3)} | {"rainbowgrams.png"}
+
+
+def test_a_finished_run_is_not_trained_again(undisturbed):
+    run_dir, _ = undisturbed
+    before = final(run_dir)
+    outcome = train(run_dir)
+    assert outcome.was_finished
+    assert_same_weights(before, final(run_dir))
+
+
+def test_same_seed_same_bits(undisturbed, tmp_path):
+    train(tmp_path)
+    assert_same_weights(final(undisturbed[0]), final(tmp_path))
+
+
+def test_another_seed_other_weights(undisturbed, tmp_path):
+    train(tmp_path, seed=4, total_num_images=8)
+    name = "generator/generator_block_1_conv1/kernel"
+    first = checkpoint.list_checkpoints(undisturbed[0] / CHECKPOINT_FOLDER)[0]
+    assert np.abs(checkpoint.load(first).arrays[name] - final(tmp_path).arrays[name]).max() > 0.1
+
+
+@pytest.mark.parametrize("stop_at", [8, 20, 44])
+def test_resume_inside_a_stage_is_exact(undisturbed, tmp_path, stop_at):
+    """Stopped by a signal inside a stable or a transition stage, with another cadence."""
+
+    class Stopping(Trainer):
+        def _refuse_non_finite(self, terms):
+            if self.state.images + 4 == stop_at:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    outcome = Stopping(small_experiment(checkpoint_num_images=4), tmp_path, quiet).run()
+    assert outcome.signal == signal.SIGINT
+    assert outcome.state.images == stop_at
+    assert train(tmp_path).finished
+    assert_same_weights(final(undisturbed[0]), final(tmp_path))
+
+
+def test_not_a_number_stops_the_run_and_keeps_the_last_checkpoint(tmp_path):
+    class Broken(Trainer):
+        def _refuse_non_finite(self, terms):
+            if self.state.images == 24:
+                terms["gradient_penalty"] = float("nan")
+            super()._refuse_non_finite(terms)
+
+    with pytest.raises(NonFiniteLossError, match="gradient_penalty is nan"):
+        Broken(small_experiment(), tmp_path, quiet).run()
+    assert final(tmp_path).state.images == 16
+
+
+def test_a_damaged_newest_checkpoint_is_named_and_passed_over(undisturbed, tmp_path):
+    train(tmp_path, total_num_images=48)
+    newest = checkpoint.list_checkpoints(tmp_path / CHECKPOINT_FOLDER)[-1]
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    said = []
+    assert train(tmp_path, said.append).finished
+    assert any(newest.name in line and "damaged" in line for line in said)
+    assert_same_weights(final(undisturbed[0]), final(tmp_path))
+
+
+def test_by_the_clock(tmp_path):
+    outcome = train(tmp_path, train_time_limit=3.0, total_num_images=10**9)
+    assert outcome.finished
+    assert outcome.state.seconds >= 3.0
+    assert outcome.state.stage == 2
+
+
+def test_without_growth(tmp_path):
+    outcome = train(tmp_path, train_progressive=False, total_num_images=8)
+    assert outcome.finished
+    assert (outcome.state.stage, outcome.state.images) == (2, 8)
+
+
+@pytest.mark.parametrize("kind", ["simple", "freq"])
+def test_fitted_normalisers_are_kept_by_the_run(tmp_path, kind):
+    train(tmp_path, data_normalizer=f"specgrams_{kind}_normalizer", total_num_images=20)
+    numbers = final(tmp_path).arrays["normalizer"]
+    assert numbers.shape == ((2, 64, 2) if kind == "freq" else (2, 2))
+    assert np.isfinite(numbers).all()
+    assert train(
+        tmp_path, data_normalizer=f"specgrams_{kind}_normalizer", total_num_images=20
+    ).was_finished
+
+
+def test_the_log_loses_rows_that_were_not_saved(tmp_path):
+    log = tmp_path / callbacks.LOG_FILE
+    log.write_text('{"images": 8}\n{"images": 16}\n{"imag')
+    callbacks.trim_log(log, 8)
+    assert [json.loads(line) for line in log.read_text().splitlines()] == [{"images": 8}]
+
+
+# --- As processes ---
+
+
+def command(*arguments):
+    code = "import sys; from gansynth_tf.cli.train import main; sys.exit(main(sys.argv[1:]))"
+    return [sys.executable, "-c", code, *arguments]
+
+
+def test_ctrl_c_saves_and_ends(tmp_path):
+    arguments = small_flags(total_num_images=10**6, stable_stage_num_images=10**6)
+    process = subprocess.Popen(
+        command(*arguments, f"--run_dir={tmp_path}", "--log_seconds=1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    for line in process.stdout:
+        if "images/s" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stdout.read()
+    assert process.wait(60) == 130
+    assert "Interrupted and saved" in rest
+    assert "Traceback" not in rest
+    assert final(tmp_path).state.images > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_kill_9_and_the_same_command_again(tmp_path, seed):
+    """Three random moments inside a stage: the weights end bit-identical."""
+    rng = np.random.default_rng(seed)
+    flags = small_flags(
+        stable_stage_num_images=400,
+        transition_stage_num_images=400,
+        total_num_images=1200,
+        checkpoint_num_images=40,
+    )
+    run = command(*flags, f"--run_dir={tmp_path / 'whole'}")
+    subprocess.run(run, check=True, capture_output=True)
+    killed = command(*flags, f"--run_dir={tmp_path / 'killed'}", "--log_seconds=0.5")
+    process = subprocess.Popen(killed, stdout=subprocess.PIPE, text=True)
+    wanted = int(rng.integers(1, 3))
+    for line in process.stdout:
+        if f"Stage {wanted} of" in line:
+            break
+    time.sleep(rng.uniform(3.0, 8.0))
+    process.kill()
+    process.wait()
+    subprocess.run(killed, check=True, capture_output=True)
+    assert_same_weights(final(tmp_path / "whole"), final(tmp_path / "killed"))
+
+
+def test_two_replicas_see_the_same_numbers():
+    """Draws for the global batch, cut by replica, do not depend on the number of replicas."""
+    code = """
+import tensorflow as tf
+devices = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(devices[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+import sys
+sys.path.insert(0, {tests!r})
+from model_test import tiny_model, tiny_schedule
+from gansynth_tf.model import Stream
+
+def draws(strategy, local):
+    with strategy.scope():
+        model = tiny_model()
+    def draw():
+        step = tf.constant(5, tf.int64)
+        return (model._draw_latents(step, Stream.GENERATOR_LATENTS, local),
+                model._draw_labels(step, Stream.GENERATOR_LABELS, local),
+                model._draw_amount(step, local))
+    results = strategy.run(tf.function(draw))
+    return [tf.concat(strategy.experimental_local_results(r), 0).numpy() for r in results]
+
+one = draws(tf.distribute.OneDeviceStrategy("CPU:0"), 4)
+two = draws(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), 2)
+for a, b in zip(one, two):
+    assert a.shape == b.shape and (a == b).all(), (a, b)
+assert abs(one[0]).max() > 0.1
+print("same")
+"""
+    tests = os.path.dirname(__file__)
+    done = subprocess.run(
+        [sys.executable, "-c", code.format(tests=tests)], capture_output=True, text=True
+    )
+    assert "same" in done.stdout, done.stderr[-2000:]
+
+
+def test_tensorboard_events(tmp_path):
+    train(tmp_path, tensorboard=True, total_num_images=8, stable_stage_num_images=8)
+    (events,) = (tmp_path / "tensorboard").iterdir()
+    tags = {
+        value.tag
+        for record in tf.data.TFRecordDataset(str(events))
+        for value in tf.compat.v1.Event.FromString(record.numpy()).summary.value
+    }
+    assert {"generator_loss", "rainbowgrams"} <= tags
+    assert any(tag.startswith("notes") for tag in tags)
