@@ -66,7 +66,7 @@ def test_every_flagfile_shrunk_trains_and_inverts(name):
     built = config.make_experiment(values)
     height, width = built.resolutions.start_resolution
     bins = 32 if built.resolutions.scale_mode == "H" else max(width, 16)
-    resolutions = {"num_resolutions": 2, "start_width": bins, "start_height": max(height // 4, 2)}
+    resolutions = {"num_resolutions": 2, "start_width": bins, "start_height": max(height // 4, 4)}
     blocks = dataclasses.replace(built.resolutions, **resolutions)
     time, freq = blocks.final_resolution
     values |= resolutions | {
