@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from gansynth_tf.layers import can_fuse
 from gansynth_tf.networks import CHANNELS, NetworkConfig
 
 FLOAT_BYTES = 4
@@ -33,6 +34,7 @@ class StageCost:
 class _Layer:
     kernel: tuple[int, ...]  # [time, freq, inputs, outputs]
     cells: int  # output cells
+    products: float = 1.0  # share of the kernel's products that are computed
 
     @property
     def parameters(self) -> int:
@@ -40,7 +42,7 @@ class _Layer:
 
     @property
     def operations(self) -> int:
-        return 2 * math.prod(self.kernel) * self.cells
+        return round(2 * math.prod(self.kernel) * self.cells * self.products)
 
     @property
     def activations(self) -> int:
@@ -78,12 +80,23 @@ def _generator_layers(config, num_blocks):
     for block in range(1, num_blocks + 1):
         time, freq = config.resolutions.resolution(block)
         filters = config.filters.num_filters(block)
-        # The first block's kernel covers the image, and each cell sees one tap of it.
-        first = _Layer((time, freq, inputs, filters), 1) if block == 1 else None
-        layers.append(first or _Layer((*kernel, inputs, filters), time * freq))
+        if block == 1:
+            # The kernel covers the image, and each cell sees one tap of it.
+            layers.append(_Layer((time, freq, inputs, filters), 1))
+        else:
+            products = _products_of_upscaling(config)
+            layers.append(_Layer((*kernel, inputs, filters), time * freq, products))
         layers.append(_Layer((*kernel, filters, filters), time * freq))
         inputs = filters
     return [*layers, _Layer((1, 1, inputs, CHANNELS), time * freq)]
+
+
+def _products_of_upscaling(config) -> float:
+    """Share of a convolution's products that upscaling in the same operation leaves."""
+    size, factors = config.kernel_size, config.resolutions.step()
+    if not can_fuse(size, factors):
+        return 1.0
+    return math.prod(2 / size for factor in factors if factor > 1)
 
 
 def _discriminator_layers(config, num_blocks):

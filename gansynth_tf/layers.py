@@ -106,6 +106,64 @@ class EqualizedConv2D(_Weighted):
         return tf.nn.conv2d(x, self.scale * self.kernel, 1, "SAME") + self.bias
 
 
+class UpscaleConv2D(EqualizedConv2D):
+    """Box upscaling by ``factors``, then the equalised convolution, without the large image.
+
+    [batch, time, freq, inputs] -> [batch, time * factor, freq * factor, filters].
+
+    Under a kernel lie only few different cells of an upscaled image: taps that see the same cell
+    are added up first. What is left is one convolution of the small image whose filters are those
+    of every position within a cell: for 3 x 3 taps and factors of 2, 16 products in place of 36.
+    """
+
+    def __init__(self, inputs, filters, kernel_size, factors, gain, seed, name):
+        super().__init__(inputs, filters, kernel_size, gain, seed, name)
+        self.factors = factors
+
+    def call(self, x):
+        if not can_fuse(self.kernel.shape[0], self.factors):
+            return super().call(box_upscale(x, self.factors))
+        _, time, freq, _ = x.shape
+        time_factor, freq_factor = self.factors
+        size, filters = self.kernel.shape[0], self.kernel.shape[-1]
+        time_taps, freq_taps = (shared_taps(size, factor) for factor in self.factors)
+        kernel = tf.einsum("pad,qbe,deio->abipqo", time_taps, freq_taps, self.scale * self.kernel)
+        kernel = tf.reshape(kernel, [*kernel.shape[:3], time_factor * freq_factor * filters])
+        # A convolution of 2 taps has one output more than the image has cells: that between
+        # every two cells, and those beyond its first and its last.
+        padding = [[0, 0], *([p, p] for p in map(self._padding, self.factors)), [0, 0]]
+        x = tf.nn.conv2d(x, kernel, 1, padding) + tf.tile(self.bias, [time_factor * freq_factor])
+        _, rows, columns, _ = x.shape
+        x = tf.reshape(x, [-1, rows, columns, time_factor, freq_factor, filters])
+        x = tf.transpose(x, [0, 1, 3, 2, 4, 5])
+        x = tf.reshape(x, [-1, rows * time_factor, columns * freq_factor, filters])
+        top, left = time_factor // 2, freq_factor // 2
+        return x[:, top : top + time * time_factor, left : left + freq * freq_factor]
+
+    def _padding(self, factor):
+        return 1 if factor > 1 else self.kernel.shape[0] // 2
+
+
+def can_fuse(size: int, factors: tuple[int, int]) -> bool:
+    """Whether ``size`` taps see at most two cells of an image upscaled by ``factors``."""
+    return all(factor == 1 or size // 2 <= factor // 2 for factor in factors)
+
+
+def shared_taps(size: int, factor: int) -> np.ndarray:
+    """Which taps of a kernel see the same cell of an image that is upscaled by ``factor``.
+
+    Returns:
+      [factor, cells, size] float32 of zeros and ones. An upscaled position lies ``factor // 2``
+      before the border between two cells, or up to ``factor`` after that; its taps see the two
+      cells at that border. Without upscaling each tap sees a cell of its own.
+    """
+    if factor == 1:
+        return np.eye(size, dtype=np.float32)[np.newaxis]
+    positions = np.arange(factor)[:, np.newaxis] - factor // 2  # from the border
+    seen = (positions + np.arange(size) - size // 2) // factor + 1  # [factor, size]: 0 or 1
+    return np.stack([seen == 0, seen == 1], axis=1).astype(np.float32)
+
+
 class EqualizedDense(_Weighted):
     """[batch, inputs] -> [batch, units], scaled as the convolution is."""
 

@@ -198,9 +198,9 @@ class GeneratorBlock(keras.layers.Layer):
                 inputs, start, filters, HE_GAIN, seed, f"{name}/conv0"
             )
         else:
-            inputs = config.filters.num_filters(block - 1)
-            self.conv0 = layers.EqualizedConv2D(
-                inputs, filters, config.kernel_size, HE_GAIN, seed, f"{name}/conv0"
+            inputs, step = config.filters.num_filters(block - 1), config.resolutions.step()
+            self.conv0 = layers.UpscaleConv2D(
+                inputs, filters, config.kernel_size, step, HE_GAIN, seed, f"{name}/conv0"
             )
         self.conv1 = layers.EqualizedConv2D(
             filters, filters, config.kernel_size, HE_GAIN, seed, f"{name}/conv1"
@@ -208,14 +208,11 @@ class GeneratorBlock(keras.layers.Layer):
         self.to_specgram = layers.EqualizedConv2D(
             filters, CHANNELS, 1, 1.0, seed, f"{name}/to_specgram"
         )
-        self.step = config.resolutions.step()
         self.built = True
 
     def call(self, x):
         if self.is_first:
             x = pixel_norm(x)
-        else:
-            x = box_upscale(x, self.step)
         x = pixel_norm(leaky_relu(self.conv0(x)))
         return pixel_norm(leaky_relu(self.conv1(x)))
 

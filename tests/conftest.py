@@ -8,6 +8,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import pytest
 
+import gansynth_tf  # noqa: F401  before TensorFlow, for the settings that it reads when imported
+
 LOCAL_GOLDENS = pathlib.Path(__file__).parent / "goldens"
 
 

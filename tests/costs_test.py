@@ -58,7 +58,9 @@ def paper_config() -> NetworkConfig:
 
 def test_operations_at_the_papers_size():
     cost = stage_cost(paper_config(), num_blocks=7, batch_size=8)
-    assert cost.generator_operations == pytest.approx(28e9, rel=0.10)
+    # The paper's generator takes 28 GFLOP, 17.6 of them to convolve upscaled images: of these,
+    # 4 products in 9 are left.
+    assert cost.generator_operations == pytest.approx(28e9 - 17.6e9 * 5 / 9, rel=0.05)
     assert cost.iteration_operations == pytest.approx(540e9, rel=0.15)
 
 

@@ -84,6 +84,36 @@ def test_equalized_convolution_scales_unit_weights():
     np.testing.assert_allclose(layer(x), expected, atol=1e-5)
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    factors=factors,
+    time=st.integers(1, 3),
+    freq=st.integers(1, 3),
+    size=st.sampled_from([1, 3, 5]),
+)
+def test_upscaling_and_convolution_in_one(factors, time, freq, size):
+    fused = with_bias(layers.UpscaleConv2D(3, 2, size, factors, 1.0, 0, "conv"))
+    apart = with_bias(layers.EqualizedConv2D(3, 2, size, 1.0, 0, "conv"))
+    x = tf.constant(normal(2, time, freq, 3))
+    expected = apart(layers.box_upscale(x, factors))
+    np.testing.assert_allclose(fused(x), expected, atol=1e-5)
+    assert size > 3 or layers.can_fuse(size, factors)
+
+
+def test_fused_upscaling_has_the_gradients_of_both_steps():
+    fused = layers.UpscaleConv2D(3, 2, 3, (2, 2), 1.0, 0, "conv")
+    apart = layers.EqualizedConv2D(3, 2, 3, 1.0, 0, "conv")
+    x, weight = tf.constant(normal(2, 3, 4, 3)), normal(2, 6, 8, 2, seed=1)
+    gradients = []
+    for layer, image in ((fused, lambda: x), (apart, lambda: layers.box_upscale(x, (2, 2)))):
+        with tf.GradientTape() as tape:
+            tape.watch([x, layer.kernel.value])
+            total = tf.reduce_sum(weight * layer(image()))
+        gradients.append(tape.gradient(total, [x, layer.kernel.value]))
+    for ours, expected in zip(*gradients, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=2e-5)
+
+
 def test_equalized_dense_scales_unit_weights():
     layer = with_bias(layers.EqualizedDense(16, 5, 1.0, 0, "dense"))
     assert layer.scale == pytest.approx(1 / 4)

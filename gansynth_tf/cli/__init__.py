@@ -2,4 +2,6 @@
 
 import os
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Its errors too: the graph optimizer logs as such what it then does without. What stops a command
+# is raised as an exception, with its text.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
