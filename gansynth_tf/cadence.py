@@ -1,7 +1,8 @@
 """When a run logs, saves and draws samples. Plain Python."""
 
 import dataclasses
-import math
+
+MAX_PERIOD = 1e9  # in seconds, three decades
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +25,11 @@ class CadenceConfig:
 
     def __post_init__(self):
         for name in ("log_seconds", "checkpoint_minutes"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)!r}.")
+            if not 0 <= getattr(self, name) <= MAX_PERIOD:
+                raise ValueError(
+                    f"{name} must be a number from 0 to {MAX_PERIOD:g}, "
+                    f"not {getattr(self, name)!r}."
+                )
         for name in ("checkpoint_num_images", "save_summaries_num_images"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}.")

@@ -87,8 +87,21 @@ class Observers:
         losses = "  ".join(f"{label} {row[name]:.3g}" for name, label in _SHOWN.items())
         return (
             f"stage {state.stage} {self.stage.kind}  {state.images:,} images  "
+            f"{self._progress(state)}  "
             f"{speed:.3g} images/s  {self._time_left(state, speed)}  {losses}"
         )
+
+    def _progress(self, state) -> str:
+        """Share of the run that is done and, in a transition, the newest block's weight."""
+        schedule = self.experiment.schedule
+        if schedule.train_time_limit is not None:
+            share = state.seconds / schedule.train_time_limit
+        else:
+            share = state.images / schedule.total_num_images
+        text = f"{min(share, 1.0):.1%} of the run"
+        if self.stage.is_transition:
+            text += f", fade {schedule.fade(self.stage, state.images, state.seconds):.2f}"
+        return text
 
     def _time_left(self, state, speed) -> str:
         """Of the stage: later stages run at another speed."""
@@ -111,10 +124,16 @@ class Observers:
         specgrams = self.model.sample_specgrams(latents, labels, fade)
         waves = self.model.config.codec.specgrams_to_waves(specgrams).numpy()
         folder = self.run_dir / SAMPLE_FOLDER / f"stage_{state.stage:02d}_{state.images:010d}"
+        if not np.isfinite(waves).all():
+            # A picture must not end a run whose weights and losses are good.
+            self.say(f"No samples at {state.images:,} images: they are not finite numbers.")
+            return
         names = [f"note_{i:02d}_p{pitches[label]:03d}" for i, label in enumerate(labels)]
         rate = self.experiment.codec.sample_rate
         folder.mkdir(parents=True, exist_ok=True)
         wavfiles.write_wavs(folder, names, waves, rate)
+        for other in set(folder.glob("note_*.wav")) - {folder / f"{name}.wav" for name in names}:
+            other.unlink()  # of the same step, before a resume with another fake_batch_size
         grid = folder / "rainbowgrams.png"
         pictures.rainbowgram_grid(
             grid,
@@ -150,15 +169,23 @@ def duration(seconds: float) -> str:
 
 
 def read_log(path) -> list[dict]:
-    """Rows of a JSON lines log; a last line that was cut off is left out."""
+    """Rows of a JSON lines log that have an image count; every other line is left out.
+
+    A line may be cut off by a kill or be damaged on the disk: a log must not stop a resume.
+    """
     path = pathlib.Path(path)
-    rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows
+    lines = path.read_bytes().split(b"\n") if path.exists() else []
+    return [row for row in map(_parse_row, lines) if row is not None]
+
+
+def _parse_row(line: bytes) -> dict | None:
+    try:
+        row = json.loads(line.decode())
+    except (ValueError, RecursionError):  # not UTF-8, or not JSON
+        return None
+    if not isinstance(row, dict) or type(row.get("images")) not in (int, float):
+        return None
+    return row
 
 
 def trim_log(path, images: int) -> None:

@@ -5,8 +5,11 @@ the run's settings, and where the run stood. Files are written under a temporary
 renamed, so that an interruption leaves the one before untouched.
 """
 
+import contextlib
 import dataclasses
 import json
+import math
+import os
 import pathlib
 import re
 import zipfile
@@ -17,7 +20,9 @@ import numpy as np
 from gansynth_tf.files import write_atomically
 
 FORMAT_VERSION = 1
+TEMPORARY = "ckpt_*.npz"  # final names of the files that a killed process may leave half-written
 _NAME = re.compile(r"ckpt_(\d{12})(_stage_\d{2})?\.npz$")
+_ASIDE = ".damaged"
 
 # What reading damaged bytes raises; zipfile uses RuntimeError for features that it lacks.
 _DAMAGE = (
@@ -27,13 +32,22 @@ _DAMAGE = (
     ValueError,
     KeyError,
     TypeError,
+    AttributeError,
+    MemoryError,
     zipfile.BadZipFile,
     zlib.error,
 )
 
 
-class CheckpointError(Exception):
-    """A checkpoint that cannot be read; the message names the file and the reason."""
+# What a readable checkpoint raises where its content is not what a run or a model needs.
+_MISFIT = (LookupError, ValueError, TypeError, AttributeError)
+
+
+class CheckpointError(OSError):
+    """A checkpoint that cannot be read or used; the message names the file and the reason.
+
+    An OSError, so that every command turns it into a sentence.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +68,19 @@ class RunState:
     seconds: float = 0.0
     stage_done: bool = False
 
+    def __post_init__(self):
+        for name in ("stage", "images", "steps"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise ValueError(f"{name} must be a whole number of at least 0, not {value!r}")
+        seconds = self.seconds
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise ValueError(f"seconds must be a number, not {seconds!r}")
+        if not 0 <= seconds < math.inf:
+            raise ValueError(f"seconds must be at least 0 and finite, not {seconds!r}")
+        if not isinstance(self.stage_done, bool):
+            raise ValueError(f"stage_done must be true or false, not {self.stage_done!r}")
+
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
@@ -65,8 +92,14 @@ class Checkpoint:
     settings: dict
 
 
-def save(folder, arrays: dict, state: RunState, settings: dict, keep: int = 2) -> pathlib.Path:
-    """Writes a checkpoint and removes all but the last ``keep`` and those of a stage's end."""
+def save(
+    folder, arrays: dict, state: RunState, settings: dict, keep: int = 2, say=print
+) -> pathlib.Path:
+    """Writes a checkpoint and removes all but the last ``keep`` and those of a stage's end.
+
+    What is just written always stays. Checkpoints further on than it could not be read, or the
+    run would have gone on from them: they are renamed, which ``say`` is told.
+    """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     suffix = f"_stage_{state.stage:02d}" if state.stage_done else ""
@@ -79,10 +112,21 @@ def save(folder, arrays: dict, state: RunState, settings: dict, keep: int = 2) -
     }
     text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
     write_atomically(path, lambda file: np.savez(file, header=text, **arrays))
+    _set_aside(folder, path, say)
     within_stage = [p for p in list_checkpoints(folder) if "_stage_" not in p.name]
     for old in within_stage[:-keep] if keep else within_stage:
-        old.unlink(missing_ok=True)
+        if old != path:
+            old.unlink(missing_ok=True)
     return path
+
+
+def _set_aside(folder: pathlib.Path, written: pathlib.Path, say) -> None:
+    """Renames checkpoints beyond ``written``: counted among the newest, they would displace it."""
+    for ahead in list_checkpoints(folder):
+        if ahead.name > written.name:
+            aside = ahead.with_name(ahead.name + _ASIDE)
+            os.replace(ahead, aside)
+            say(f"{ahead.name}, which could not be used, is now {aside.name}.")
 
 
 def list_checkpoints(folder) -> list[pathlib.Path]:
@@ -97,7 +141,8 @@ def load(path) -> Checkpoint:
     """Reads one checkpoint.
 
     Raises:
-      CheckpointError: it is damaged, half-written or of an unknown format.
+      CheckpointError: it is damaged, half-written, of an unknown format, or says of the run
+        what cannot be.
     """
     path = pathlib.Path(path)
     try:
@@ -105,23 +150,61 @@ def load(path) -> Checkpoint:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop("header").tobytes().decode())
         version = header["format_version"]
-        state, settings = RunState(**header["state"]), header["settings"]
         if sorted(arrays) != header["arrays"]:
             raise ValueError("arrays are missing")
     except _DAMAGE as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
+        raise CheckpointError(f"{path} is damaged: {_reason(error)}") from error
     if version != FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format {version}; this version reads format {FORMAT_VERSION}."
         )
+    with fitting(path):
+        state, settings = RunState(**header["state"]), header["settings"]
+        if not isinstance(settings, dict):
+            raise ValueError("its settings are no table")
     return Checkpoint(path, arrays, state, settings)
 
 
+@contextlib.contextmanager
+def fitting(path):
+    """Within it, what a checkpoint's content raises becomes a CheckpointError that names it."""
+    try:
+        yield
+    except _MISFIT as error:
+        raise CheckpointError(f"{path} cannot be used: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """One line; a KeyError's text is only the key."""
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def load_latest(folder, warn=print) -> Checkpoint | None:
-    """The newest checkpoint that can be read, or None; each damaged one is named by ``warn``."""
+    """The newest checkpoint that can be read; each newer one that cannot is named by ``warn``.
+
+    Returns:
+      None where there is no checkpoint at all.
+
+    Raises:
+      CheckpointError: there are checkpoints, and none can be read. To begin anew would be to
+        throw the run away.
+    """
+    errors = []
     for path in reversed(list_checkpoints(folder)):
         try:
-            return load(path)
+            found = load(path)
         except CheckpointError as error:
-            warn(f"{error}; the one before is used.")
+            errors.append((path, error))
+            continue
+        for _, error in errors:
+            warn(f"{str(error).rstrip('.')}; an earlier one is used.")
+        return found
+    if errors:
+        names = ", ".join(path.name for path, _ in errors)
+        raise CheckpointError(
+            f"No checkpoint in {folder} can be read ({names}), the newest because: "
+            f"{str(errors[0][1]).rstrip('.')}; to begin anew, move the folder away."
+        )
     return None

@@ -2,22 +2,32 @@
 
 Every value of ``experiment.default_values`` is a flag of its own name. A flagfile holds one
 ``--name=value`` a line, ``#`` comments, and may include another by ``--flagfile=NAME``, which is
-found beside the file that names it.
+found beside the file that names it, or a shipped one by ``--config=NAME``.
 """
 
 import difflib
 import json
 import pathlib
+import re
 import typing
+from collections.abc import Iterable, Iterator
 
 from absl import flags
 
 from gansynth_tf import checkpoint, experiment
 from gansynth_tf.experiment import Experiment
-from gansynth_tf.files import write_atomically
+from gansynth_tf.files import PathLike, write_atomically
+from gansynth_tf.training import CHECKPOINT_FOLDER
 
 PACKAGE = pathlib.Path(__file__).parent
 SETTINGS_FILE = "config.json"
+# Flags that stand for what a file holds, and what their value is.
+_FILE_FLAGS = {
+    "config": "the name of a shipped flagfile",
+    "flagfile": "the path of a flagfile",
+}
+# The original's names of configurations.
+ORIGINAL_CONFIGS = {"mel_prog_hires": "mel_if_hires"}
 
 _HELP = {
     "data_type": "Representation: linear, mel, phase or unwrapped_phase.",
@@ -103,57 +113,100 @@ def config_path(name: str) -> pathlib.Path:
       UserError: no such name.
     """
     if name not in config_names():
-        near = difflib.get_close_matches(name, config_names(), 1)
+        near = [ORIGINAL_CONFIGS[name]] if name in ORIGINAL_CONFIGS else None
+        near = near or difflib.get_close_matches(name, config_names(), 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise UserError(f"--config={name} is unknown: {hint}There are {', '.join(config_names())}.")
     return flagfile_folder() / f"{name}.cfg"
 
 
 def expand(arguments: list[str]) -> list[str]:
-    """Arguments with every ``--config`` and ``--flagfile`` replaced by what the files hold."""
-    expanded, rest = [], list(arguments)
-    while rest:
-        argument = rest.pop(0)
+    """Arguments with every ``--config`` and ``--flagfile`` replaced by what the files hold.
+
+    Raises:
+      UserError: a file cannot be read, or includes itself.
+    """
+    return [argument for argument in _walk(arguments) if not isinstance(argument, _Include)]
+
+
+def flag_names(arguments: list[str]) -> set[str]:
+    """Names of all flags that are given, in flagfiles as well, ``config`` and ``flagfile`` too."""
+    walked = list(_walk(arguments))
+    if "--" in walked:
+        walked = walked[: walked.index("--")]
+    return {_split(argument)[0] for argument in walked if argument.startswith("-")}
+
+
+class _Include(str):
+    """An argument that names a file of others; they come right after it."""
+
+
+def _split(argument: str) -> tuple[str, bool, str]:
+    """ "--name=value" -> name, whether there is a value, value."""
+    name, equals, value = argument.removeprefix("-").removeprefix("-").partition("=")
+    return name, bool(equals), value
+
+
+def _walk(arguments: Iterable[str]) -> Iterator[str]:
+    """All arguments in order, those of the files that they name right after the naming one."""
+    rest = iter(arguments)
+    for argument in rest:
+        name, has_value, value = _split(argument)
         if argument == "--":
-            return [*expanded, argument, *rest]
-        name, has_value, value = argument.lstrip("-").partition("=")
-        if not argument.startswith("-") or name not in ("config", "flagfile"):
-            expanded.append(argument)
-            continue
-        if not has_value:
-            if not rest:
-                raise UserError(f"--{name} needs a value.")
-            value = rest.pop(0)
-        path = config_path(value) if name == "config" else pathlib.Path(value)
-        expanded += read_flagfile(path)
-    return expanded
+            yield argument
+            yield from rest
+        elif argument.startswith("-") and name in _FILE_FLAGS:
+            if not has_value:
+                value = next(rest, "")
+            if not value:
+                raise UserError(f"--{name} needs a value: {_FILE_FLAGS[name]}.")
+            yield _Include(f"--{name}={value}")
+            yield from read_flagfile(config_path(value) if name == "config" else value)
+        else:
+            yield argument
 
 
-def read_flagfile(path: pathlib.Path, seen: tuple[pathlib.Path, ...] = ()) -> list[str]:
-    """Arguments of a flagfile, those of the files that it includes among them.
+def read_flagfile(path: PathLike, seen: tuple[pathlib.Path, ...] = ()) -> list[str]:
+    """Arguments of a flagfile, each file that it includes followed by what that one holds.
 
     Raises:
       UserError: it cannot be read, or includes itself.
     """
-    path = path.resolve()
-    if path in seen:
+    path = pathlib.Path(path)
+    if path.resolve() in seen:
         raise UserError(f"Flagfile {path} includes itself.")
+    seen = (*seen, path.resolve())
+    arguments = []
+    for line in _flagfile_lines(path):
+        name, _, value = _split(line)
+        arguments.append(line)
+        if name in _FILE_FLAGS:
+            if not value:
+                raise UserError(
+                    f"Flagfile {path}: --{name}=NAME was expected, with {_FILE_FLAGS[name]}, "
+                    f"not {line!r}."
+                )
+            included = config_path(value) if name == "config" else path.parent / value
+            arguments[-1] = _Include(line)
+            arguments += read_flagfile(included, seen)
+    return arguments
+
+
+def _flagfile_lines(path: pathlib.Path) -> list[str]:
+    """Lines of a flagfile that are flags, of the form --name=value, --name or --noname."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UserError(f"Flagfile {path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:  # not UTF-8, or a NUL in the path
         raise UserError(f"Flagfile {path} cannot be read: {error}.") from error
-    arguments = []
-    for line in map(str.strip, lines):
-        if not line or line.startswith(("#", "//")):
-            continue
-        if not line.startswith("-"):
+    lines = [line.strip() for line in lines]
+    lines = [line for line in lines if line and not line.startswith(("#", "//"))]
+    for line in lines:
+        # A name and a value in two words are one argument to absl, which knows no such flag.
+        if not re.match(r"--?[^-\s=][^\s=]*(=|$)", line):
             raise UserError(f"Flagfile {path}: --name=value was expected, not {line!r}.")
-        name, _, value = line.lstrip("-").partition("=")
-        if name == "flagfile":
-            arguments += read_flagfile(path.parent / value, (*seen, path))
-        else:
-            arguments.append(line)
-    return arguments
+    return lines
 
 
 # --- Flags ---
@@ -226,7 +279,7 @@ def resolve(given: dict, run_dir: pathlib.Path) -> dict:
     Raises:
       UserError: what was given contradicts what the run was begun with.
     """
-    saved = read_settings(run_dir)
+    saved = saved_values(run_dir)
     if saved is None:
         return experiment.default_values() | given
     for name in sorted(experiment.kept_names() & set(given)):
@@ -239,11 +292,51 @@ def resolve(given: dict, run_dir: pathlib.Path) -> dict:
     return experiment.default_values() | saved | given
 
 
-def read_settings(run_dir: pathlib.Path) -> dict | None:
-    """What a run folder was begun with, or None where nothing was begun.
+def saved_values(run_dir: pathlib.Path) -> dict | None:
+    """What a run was begun with, or None where nothing was begun.
+
+    The checkpoint says it too: where the settings file was lost, training on with other settings
+    would end in a model that is neither; and where the two disagree, one is not this run's.
 
     Raises:
-      UserError: its file is damaged or of another format.
+      UserError: a file is damaged, or the settings file and the newest checkpoint disagree.
+    """
+    settings, checkpointed = read_settings(run_dir), read_checkpointed(run_dir)
+    if settings is None or checkpointed is None:
+        return checkpointed[1] if settings is None and checkpointed else settings
+    path, values = checkpointed
+    for name in sorted(experiment.kept_names() & set(settings) & set(values)):
+        if settings[name] != values[name]:
+            raise UserError(
+                f"{run_dir / SETTINGS_FILE} has {name}={_shown(settings[name])}, and the newest "
+                f"checkpoint, {path}, {name}={_shown(values[name])}: they are of different runs; "
+                f"move away the one that is not this run's."
+            )
+    return settings
+
+
+def read_checkpointed(run_dir: pathlib.Path) -> tuple[pathlib.Path, dict] | None:
+    """The newest readable checkpoint of a run folder and the values that it was trained with.
+
+    Raises:
+      UserError: its settings are not ones of this version.
+    """
+    try:
+        # The trainer, which reads it again, tells of damaged ones.
+        newest = checkpoint.load_latest(run_dir / CHECKPOINT_FOLDER, warn=lambda _: None)
+        values = newest and newest.settings["values"]
+    except checkpoint.CheckpointError as error:
+        raise UserError(str(error)) from error
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{newest.path} is damaged: it has no settings.") from error
+    return newest and (newest.path, _checked(values, newest.path))
+
+
+def read_settings(run_dir: pathlib.Path) -> dict | None:
+    """What a run folder's settings file says, or None where there is none.
+
+    Raises:
+      UserError: the file is damaged, of another format, or holds what is no setting.
     """
     path = run_dir / SETTINGS_FILE
     if not path.exists():
@@ -251,12 +344,27 @@ def read_settings(run_dir: pathlib.Path) -> dict | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version, values = content["format_version"], content["values"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise UserError(f"{path} is damaged: it has no {error}.") from error
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged: {error}.") from error
     if version != checkpoint.FORMAT_VERSION:
         raise UserError(
             f"{path} has format {version}; this version reads format {checkpoint.FORMAT_VERSION}."
         )
+    return _checked(values, path)
+
+
+def _checked(values, path: pathlib.Path) -> dict:
+    """Values read from a file, their kinds checked, lists as tuples."""
+    if not isinstance(values, dict):
+        raise UserError(
+            f"{path} is damaged: values must be a table of settings, name to value, not {values!r}."
+        )
+    try:
+        Experiment.from_values(values)
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}") from error
     return {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
 
 

@@ -6,6 +6,7 @@ in ``RENAMED``, which keep the original's.
 """
 
 import dataclasses
+import numbers
 
 from gansynth_tf.cadence import CadenceConfig
 from gansynth_tf.data import sources
@@ -15,9 +16,10 @@ from gansynth_tf.losses import LossConfig
 from gansynth_tf.model import ModelConfig, OptimizerConfig, PitchVocabulary
 from gansynth_tf.networks import NetworkConfig
 from gansynth_tf.schedule import FilterSchedule, ResolutionSchedule, TrainingSchedule
-from gansynth_tf.specgram import NormalizerConfig, SpecgramCodec
+from gansynth_tf.specgram import REPRESENTATIONS, SPECGRAMS, NormalizerConfig, SpecgramCodec
 
 RENAMED = {"representation": "data_type"}
+MAX_FAKE_BATCH_SIZE = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +39,11 @@ class RunConfig:
     def __post_init__(self):
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"seed must be in [0, 2^31), not {self.seed}.")
-        if self.fake_batch_size < 1:
-            raise ValueError(f"fake_batch_size must be at least 1, not {self.fake_batch_size}.")
+        if not 1 <= self.fake_batch_size <= MAX_FAKE_BATCH_SIZE:
+            raise ValueError(
+                f"fake_batch_size must be from 1 to {MAX_FAKE_BATCH_SIZE}, "
+                f"not {self.fake_batch_size}."
+            )
 
 
 # Fields that follow from others and so have no value of their own.
@@ -89,6 +94,40 @@ def value_types() -> dict:
     return {name: field.type for room in ROOMS for name, field in _fields(room).items()}
 
 
+# Annotation -> (classes of a value, what to call it). A bool is an int to Python, not to us.
+_KINDS = {
+    bool: (bool, "true or false"),
+    int: (numbers.Integral, "a whole number"),
+    float: (numbers.Real, "a number"),
+    float | None: ((numbers.Real, type(None)), "a number, or null"),
+    str: (str, "a text"),
+    tuple[int, ...]: ((tuple, list), "a list of whole numbers"),
+}
+
+
+def check_types(values: dict) -> None:
+    """Refuses values that are no settings, or of another kind than their setting.
+
+    Raises:
+      ValueError: names the first of them, and what was expected.
+    """
+    types = value_types()
+    unknown = sorted(set(values) - set(types))
+    if unknown:
+        raise ValueError(f"Unknown settings: {', '.join(unknown)}.")
+    for name, value in values.items():
+        kind = _KINDS[types[name]][1]
+        if not _is_of(value, types[name]):
+            raise ValueError(f"{name} must be {kind}, not {value!r}.")
+
+
+def _is_of(value, annotation) -> bool:
+    classes = _KINDS[annotation][0]
+    if not isinstance(value, classes) or (isinstance(value, bool) and annotation is not bool):
+        return False
+    return not isinstance(value, (tuple, list)) or all(_is_of(entry, int) for entry in value)
+
+
 def kept_names() -> frozenset[str]:
     """Values that a saved run keeps; a contradicting flag is refused."""
     kept = {name for room in _KEPT_ROOMS for name in _fields(room)}
@@ -117,11 +156,9 @@ class Experiment:
         """Builds and checks all settings from a flat table; missing names take their defaults.
 
         Raises:
-          ValueError: an unknown name, or a value that its room refuses.
+          ValueError: an unknown name, a value of another kind, or one that its room refuses.
         """
-        unknown = sorted(set(values) - set(default_values()))
-        if unknown:
-            raise ValueError(f"Unknown settings: {', '.join(unknown)}.")
+        check_types(values)
         values = default_values() | {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in values.items()
@@ -131,6 +168,11 @@ class Experiment:
             own = {field.name: values[name] for name, field in _fields(room).items()}
             return room(**own, **derived)
 
+        if values["data_type"] not in REPRESENTATIONS:
+            # The codec would offer "wave" as well, on which these networks cannot train.
+            raise ValueError(
+                f"data_type must be one of {', '.join(SPECGRAMS)}, not {values['data_type']!r}."
+            )
         resolutions = build(ResolutionSchedule)
         time, freq = resolutions.final_resolution
         filters = build(FilterSchedule)

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import glob
 import os
 import pathlib
 import secrets
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 PathLike = str | os.PathLike
+_TOKEN_BYTES = 4
 
 
 @contextlib.contextmanager
@@ -18,7 +20,7 @@ def replacing(path: PathLike) -> Iterator[pathlib.Path]:
     writers choose their format by it.
     """
     path = pathlib.Path(path)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(_TOKEN_BYTES)}{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -32,3 +34,17 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], object]) -> Non
         write(file)
         file.flush()
         os.fsync(file.fileno())
+
+
+def remove_temporaries(folder: PathLike, *names: str) -> None:
+    """Removes what a killed process left half-written in ``folder``.
+
+    Args:
+      folder: may be missing.
+      names: final names of the files, such as "ckpt_*.npz"; nothing else is touched.
+    """
+    token = "[0-9a-f]" * (2 * _TOKEN_BYTES)
+    for name in map(pathlib.PurePath, names):
+        pattern = f".{name.stem}.{token}{name.suffix}"
+        for left in glob.glob(pattern, root_dir=folder, include_hidden=True):
+            pathlib.Path(folder, left).unlink(missing_ok=True)

@@ -3,11 +3,13 @@
 import csv
 import io
 import pathlib
+import re
 
 import numpy as np
 
 from gansynth_tf import pictures, wavfiles
-from gansynth_tf.files import write_atomically
+from gansynth_tf.checkpoint import CheckpointError
+from gansynth_tf.files import remove_temporaries, write_atomically
 from gansynth_tf.instrument import Instrument
 from gansynth_tf.music import slerp
 
@@ -15,6 +17,7 @@ MANIFEST = "manifest.csv"
 LATENTS = "latents.npz"
 PICTURE = "rainbowgrams.png"
 _PICTURE_NOTES = 64
+_WAV = re.compile(r"note_\d{4,}_p\d{3}\.wav")
 
 
 def notes_of_pitches(instrument: Instrument, pitches, count: int, seed: int):
@@ -33,27 +36,30 @@ def interpolation(instrument: Instrument, pitches, count: int, seed: int):
 def write_notes(instrument: Instrument, output_dir, latents, pitches, seed: int) -> list[str]:
     """Writes one wav a note at one common gain, and what is needed to make them again.
 
-    Files of an earlier manifest in the same folder are replaced.
+    Files of an earlier manifest in the same folder are replaced: those that the new one does
+    not name go last, when the new set is whole.
 
     Returns:
       The wavs' names, in order.
+
+    Raises:
+      CheckpointError: the model's notes are not finite numbers; nothing is written or removed.
     """
     folder = pathlib.Path(output_dir)
-    folder.mkdir(parents=True, exist_ok=True)
     specgrams = instrument.specgrams(latents, pitches)
     waves = instrument.invert(specgrams)
-    remove_earlier(folder)
+    if not np.isfinite(waves).all():
+        raise CheckpointError(
+            f"{instrument.path} cannot be played: its notes hold NaN or infinity."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    earlier = earlier_wavs(folder)
     names = [f"note_{number:04d}_p{pitch:03d}" for number, pitch in enumerate(pitches)]
     files = [f"{name}.wav" for name in names]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["file", "pitch", "seed", "latent"])
     writer.writerows((file, pitches[row], seed, row) for row, file in enumerate(files))
-    # The manifest first: should the rest be interrupted, the next call knows what to remove.
-    write_atomically(folder / MANIFEST, lambda file: file.write(table.getvalue().encode()))
-    write_atomically(
-        folder / LATENTS, lambda file: np.savez(file, latents=latents, pitches=pitches)
-    )
     wavfiles.write_wavs(folder, names, waves, instrument.sample_rate)
     shown = slice(0, _PICTURE_NOTES)
     pictures.rainbowgram_grid(
@@ -62,16 +68,29 @@ def write_notes(instrument: Instrument, output_dir, latents, pitches, seed: int)
         [f"pitch {pitch}" for pitch in pitches[shown]],
         representation=instrument.codec.representation,
     )
+    write_atomically(
+        folder / LATENTS, lambda file: np.savez(file, latents=latents, pitches=pitches)
+    )
+    write_atomically(folder / MANIFEST, lambda file: file.write(table.getvalue().encode()))
+    for name in earlier - set(files):
+        (folder / name).unlink(missing_ok=True)
+    remove_temporaries(folder, "note_*.wav", PICTURE, LATENTS, MANIFEST)
     return files
 
 
-def remove_earlier(folder: pathlib.Path) -> None:
-    """Removes the wavs that a manifest of the folder names."""
+def earlier_wavs(folder: pathlib.Path) -> set[str]:
+    """Names of the wavs of ours that a manifest of the folder names.
+
+    Whatever else a manifest.csv there holds, it is not ours and names nothing.
+    """
     manifest = folder / MANIFEST
     if not manifest.exists():
-        return
-    with open(manifest, newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            name = row.get("file") or ""
-            if name.startswith("note_") and pathlib.PurePath(name).name == name:
-                (folder / name).unlink(missing_ok=True)
+        return set()
+    text = manifest.read_bytes().decode("utf-8", errors="replace")
+    names = set()
+    try:
+        for row in csv.DictReader(io.StringIO(text, newline="")):
+            names.add(row.get("file") or "")
+    except csv.Error:
+        pass  # what was read up to there holds
+    return {name for name in names if _WAV.fullmatch(name)}

@@ -15,7 +15,7 @@ from gansynth_tf.layers import box_upscale
 from gansynth_tf.model import PitchVocabulary, latents_from_seed
 from gansynth_tf.specgram import Normalizer
 from gansynth_tf.training import CHECKPOINT_FOLDER
-from gansynth_tf.variables import named_variables
+from gansynth_tf.variables import assign_arrays, named_variables, normalizer_numbers
 
 _BATCH = 16
 
@@ -24,6 +24,14 @@ class Instrument:
     """Latents and pitches -> notes, by the moving average of a run's generator."""
 
     def __init__(self, saved: Checkpoint):
+        """Raises CheckpointError where the checkpoint is not that of such a model."""
+        self.path = saved.path
+        with checkpoint.fitting(saved.path):
+            self._restore(saved)
+        self._specgrams = tf.function(self._make_specgrams, reduce_retracing=True)
+        self._waves = tf.function(self.codec.specgrams_to_waves, reduce_retracing=True)
+
+    def _restore(self, saved: Checkpoint) -> None:
         experiment = Experiment.from_values(saved.settings["values"])
         self.experiment = experiment
         self.vocabulary = PitchVocabulary(
@@ -35,17 +43,14 @@ class Instrument:
         self.latent_size = self.config.networks.latent_vector_size
         self.stage = experiment.schedule.stage(saved.state.stage)
         self.state = saved.state
-        normalizer = Normalizer(saved.arrays["normalizer"])
+        normalizer = Normalizer(normalizer_numbers(self.config, saved.arrays))
         self.generator = networks.make_generator(self.config.networks, normalizer, seed=0)
-        for name, variable in named_variables(self.generator, "ema_generator").items():
-            variable.assign(saved.arrays[name])
+        assign_arrays(named_variables(self.generator, "ema_generator"), saved.arrays)
         self.fade = None
         if self.stage.is_transition:
             self.fade = np.float32(
                 experiment.schedule.fade(self.stage, saved.state.images, saved.state.seconds)
             )
-        self._specgrams = tf.function(self._make_specgrams, reduce_retracing=True)
-        self._waves = tf.function(self.codec.specgrams_to_waves, reduce_retracing=True)
 
     def _make_specgrams(self, latents, one_hots):
         blocks, config = self.stage.num_blocks, self.config.networks
@@ -104,7 +109,7 @@ def load_run(path, warn=print) -> Instrument:
     """The newest readable checkpoint of a run folder, ready to play.
 
     Raises:
-      CheckpointError: the folder holds none.
+      CheckpointError: the folder holds none, or none that can be read or used.
     """
     path = pathlib.Path(path)
     saved = checkpoint.load_latest(path / CHECKPOINT_FOLDER, warn)

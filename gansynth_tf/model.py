@@ -10,7 +10,6 @@ resumed run and a run on another number of replicas see the same numbers.
 
 import dataclasses
 import enum
-import math
 
 import keras
 import numpy as np
@@ -21,7 +20,7 @@ from gansynth_tf.layers import box_upscale
 from gansynth_tf.losses import DiscriminatorLosses, GeneratorLosses, LossConfig
 from gansynth_tf.networks import NetworkConfig
 from gansynth_tf.schedule import Stage
-from gansynth_tf.specgram import Normalizer, NormalizerConfig, SpecgramCodec
+from gansynth_tf.specgram import SPECGRAMS, Normalizer, NormalizerConfig, SpecgramCodec
 
 ADAM_EPSILON = 1e-8
 
@@ -43,8 +42,10 @@ class OptimizerConfig:
 
     def __post_init__(self):
         for name in ("generator_learning_rate", "discriminator_learning_rate"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}.")
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(
+                    f"{name} must be above 0 and at most 1, not {getattr(self, name)!r}."
+                )
         for name in ("adam_beta1", "adam_beta2", "ema_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), not {getattr(self, name)!r}.")
@@ -105,7 +106,16 @@ class ModelConfig:
 
     def __post_init__(self):
         if self.codec.representation == "wave":
-            raise ValueError("data_type=wave has no specgram: these networks cannot train on it.")
+            raise ValueError(
+                f"data_type=wave has no specgram for these networks to train on: one of "
+                f"{', '.join(SPECGRAMS)} was expected."
+            )
+        if self.codec.representation == "unwrapped_phase" and not self.normalizer.is_fitted:
+            # Its range grows with the note: the prespecified numbers would clip nearly all of it.
+            raise ValueError(
+                "data_type=unwrapped_phase needs a fitted normaliser: give "
+                "--data_normalizer=specgrams_simple_normalizer."
+            )
         if len(self.vocabulary.pitches) != self.networks.num_pitches:
             raise ValueError("num_pitches must be the size of the pitch vocabulary.")
         size = (self.codec.time, self.codec.freq)

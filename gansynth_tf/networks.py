@@ -22,6 +22,9 @@ from gansynth_tf.schedule import FilterSchedule, ResolutionSchedule
 from gansynth_tf.specgram import Normalizer
 
 CHANNELS = 2  # log magnitude and phase
+# Far above what trains: a mistyped value gets a sentence, not a machine without memory.
+MAX_LATENT_SIZE = 65_536
+MAX_KERNEL_SIZE = 31
 ACTIVATIONS = {"tanh": tf.tanh, "linear": tf.identity}
 
 
@@ -51,6 +54,16 @@ class NetworkConfig:
         for name in ("num_pitches", "latent_vector_size", "kernel_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        if self.latent_vector_size > MAX_LATENT_SIZE:
+            raise ValueError(
+                f"latent_vector_size must be at most {MAX_LATENT_SIZE}, "
+                f"not {self.latent_vector_size}."
+            )
+        if self.kernel_size % 2 == 0 or self.kernel_size > MAX_KERNEL_SIZE:
+            raise ValueError(
+                f"kernel_size must be an odd number from 1 to {MAX_KERNEL_SIZE}, "
+                f"not {self.kernel_size}."
+            )
         if self.to_rgb_activation not in ACTIVATIONS:
             raise ValueError(
                 f"to_rgb_activation must be one of {', '.join(ACTIVATIONS)}, "

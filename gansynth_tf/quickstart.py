@@ -5,14 +5,14 @@ import pathlib
 
 import numpy as np
 
-from gansynth_tf import callbacks, checkpoint, config, pictures, report, wavfiles
+from gansynth_tf import callbacks, config, pictures, report, wavfiles
 from gansynth_tf.data import pipeline, sources
 from gansynth_tf.evaluation.pitch_tracking import pitch_share
 from gansynth_tf.evaluation.timbre import timbre_spread
+from gansynth_tf.files import remove_temporaries
 from gansynth_tf.instrument import Instrument, load_run
 from gansynth_tf.music import slerp
 from gansynth_tf.report import Figures, NoteGroup, NoteItem, QuickstartReport, TrainingSummary
-from gansynth_tf.training import CHECKPOINT_FOLDER
 
 NUM_NOTES = 200
 SEED = 1
@@ -89,14 +89,14 @@ def _data_set(instrument):
 
 
 def _training(instrument, run_dir, rows) -> TrainingSummary:
-    last = [row for row in rows if row["stage"] == instrument.stage.index]
-    saved = checkpoint.list_checkpoints(run_dir / CHECKPOINT_FOLDER)
+    last = [row for row in rows if row.get("stage") == instrument.stage.index]
+    speeds = [row["images_per_second"] for row in last if "images_per_second" in row]
     return TrainingSummary(
         images=instrument.state.images,
         seconds=instrument.state.seconds,
-        images_per_second=float(np.median([row["images_per_second"] for row in last] or [np.nan])),
+        images_per_second=float(np.median(speeds or [np.nan])),
         started=_modified(run_dir / config.SETTINGS_FILE),
-        finished=_modified(saved[-1]),
+        finished=_modified(instrument.path),
     )
 
 
@@ -127,6 +127,7 @@ def _play(instrument, run_dir, folder, latents, pitches, labels) -> list[NoteIte
 def _write(instrument, run_dir, folder, waves, specgrams, pitches, labels):
     relative = pathlib.PurePosixPath(NOTE_FOLDER, folder)
     (run_dir / relative).mkdir(parents=True, exist_ok=True)
+    remove_temporaries(run_dir / relative, "*.wav", "*.png")
     names = [f"{number:02d}_p{pitch:03d}" for number, pitch in enumerate(pitches)]
     wavfiles.write_wavs(run_dir / relative, names, waves, instrument.sample_rate)
     items = []

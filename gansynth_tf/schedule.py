@@ -20,10 +20,23 @@ import numpy as np
 
 SCALE_MODES = ("ALL", "H")
 
+# Far above what trains, and low enough that everything computed from them stays finite: a
+# mistyped value then gets a sentence instead of an overflow or a machine without memory.
+MAX_RESOLUTIONS = 16
+MAX_CELLS = 2**24
+MAX_FILTERS = 8192
+MAX_FMAP_BASE = 2**30
+MAX_FMAP_DECAY = 10.0
+MAX_BATCH_SIZE = 4096
+MAX_IMAGES = 10**11
+MAX_SECONDS = 1e9
+MIN_STAGE_MULTIPLIER, MAX_STAGE_MULTIPLIER = 0.1, 10.0
 
-def _require_positive_integer(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a positive integer, not {value!r}.")
+
+def _require_integer(name: str, value: int, low: int, high: int) -> None:
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if not is_integer or not low <= value <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,13 +58,20 @@ class ResolutionSchedule:
     num_resolutions: int = 7
 
     def __post_init__(self):
-        for name in ("start_height", "start_width", "num_resolutions"):
-            _require_positive_integer(name, getattr(self, name))
-        _require_positive_integer("scale_base", self.scale_base)
-        if self.scale_base < 2:
-            raise ValueError(f"scale_base must be at least 2, not {self.scale_base}.")
+        for name in ("start_height", "start_width"):
+            _require_integer(name, getattr(self, name), 1, MAX_CELLS)
+        _require_integer("num_resolutions", self.num_resolutions, 1, MAX_RESOLUTIONS)
+        _require_integer("scale_base", self.scale_base, 2, MAX_CELLS)
         if self.scale_mode not in SCALE_MODES:
-            raise ValueError(f"scale_mode must be one of {SCALE_MODES}, not {self.scale_mode!r}.")
+            raise ValueError(
+                f"scale_mode must be one of {', '.join(SCALE_MODES)}, not {self.scale_mode!r}."
+            )
+        if math.prod(self.final_resolution) > MAX_CELLS:
+            raise ValueError(
+                f"start_height={self.start_height}, start_width={self.start_width}, "
+                f"scale_base={self.scale_base} and num_resolutions={self.num_resolutions} make "
+                f"specgrams of more than {MAX_CELLS:,} cells, which is the most: lower one."
+            )
 
     def scale_factor(self, block: int) -> int:
         """How many times smaller block ``block`` is than full size, along each growing axis."""
@@ -97,10 +117,13 @@ class FilterSchedule:
     fmap_max: int = 256
 
     def __post_init__(self):
-        _require_positive_integer("fmap_base", self.fmap_base)
-        _require_positive_integer("fmap_max", self.fmap_max)
-        if not 0.0 <= self.fmap_decay < math.inf:
-            raise ValueError(f"fmap_decay must not be negative, not {self.fmap_decay!r}.")
+        _require_integer("fmap_base", self.fmap_base, 1, MAX_FMAP_BASE)
+        _require_integer("fmap_max", self.fmap_max, 1, MAX_FILTERS)
+        if not 0.0 <= self.fmap_decay <= MAX_FMAP_DECAY:
+            raise ValueError(
+                f"fmap_decay must be a number from 0 to {MAX_FMAP_DECAY:g}, "
+                f"not {self.fmap_decay!r}."
+            )
 
     def num_filters(self, block: int) -> int:
         """Filters of block ``block`` (0 is the critic's last layer)."""
@@ -164,31 +187,48 @@ class TrainingSchedule:
 
     def __post_init__(self):
         object.__setattr__(self, "batch_size_schedule", tuple(self.batch_size_schedule))
+        _require_integer("num_resolutions", self.num_resolutions, 1, MAX_RESOLUTIONS)
         for name in (
-            "num_resolutions",
             "stable_stage_num_images",
             "transition_stage_num_images",
             "total_num_images",
         ):
-            _require_positive_integer(name, getattr(self, name))
+            _require_integer(name, getattr(self, name), 1, MAX_IMAGES)
         if not self.batch_size_schedule:
             raise ValueError("batch_size_schedule must name at least one batch size.")
         for size in self.batch_size_schedule:
-            _require_positive_integer("batch_size_schedule's entries", size)
+            _require_integer("Each entry of batch_size_schedule", size, 1, MAX_BATCH_SIZE)
         if len(self.batch_size_schedule) > self.num_resolutions:
             raise ValueError(
                 f"batch_size_schedule has {len(self.batch_size_schedule)} entries for "
                 f"{self.num_resolutions} resolutions; at most one each is expected."
             )
-        if self.train_time_limit is not None and not 0 < self.train_time_limit < math.inf:
+        self._check_clock()
+
+    def _check_clock(self) -> None:
+        limit, multiplier = self.train_time_limit, self.train_time_stage_multiplier
+        if limit is not None and not 0 < limit <= MAX_SECONDS:
             raise ValueError(
-                f"train_time_limit must be a positive number of seconds, "
-                f"not {self.train_time_limit!r}."
+                f"train_time_limit must be a number of seconds above 0 and at most "
+                f"{MAX_SECONDS:g}, not {limit!r}."
             )
-        if not 0 < self.train_time_stage_multiplier < math.inf:
+        if not MIN_STAGE_MULTIPLIER <= multiplier <= MAX_STAGE_MULTIPLIER:
             raise ValueError(
-                f"train_time_stage_multiplier must be positive, "
-                f"not {self.train_time_stage_multiplier!r}."
+                f"train_time_stage_multiplier must be a number from {MIN_STAGE_MULTIPLIER:g} to "
+                f"{MAX_STAGE_MULTIPLIER:g}, not {multiplier!r}."
+            )
+        if limit is None:
+            if multiplier != 1.0:
+                raise ValueError(
+                    f"train_time_stage_multiplier={multiplier:g} needs train_time_limit: without "
+                    f"it, stages follow the images and not the clock."
+                )
+            return
+        # Stages so short that their ends fall together leave no fade to compute.
+        if self.train_progressive and np.any(np.diff([0.0, *self.stage_end_times()]) <= 0.0):
+            raise ValueError(
+                f"train_time_limit={limit:g} and train_time_stage_multiplier={multiplier:g} leave "
+                f"no time for some of the {self.total_num_stages} stages: raise one."
             )
 
     # --- Stages ---

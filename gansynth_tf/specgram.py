@@ -16,7 +16,9 @@ import tensorflow as tf
 
 from gansynth_tf import spectral
 
-REPRESENTATIONS = ("linear", "mel", "phase", "unwrapped_phase", "wave")
+# Those that the networks can train on; a wave is encoded and decoded only.
+SPECGRAMS = ("linear", "mel", "phase", "unwrapped_phase")
+REPRESENTATIONS = (*SPECGRAMS, "wave")
 OVERLAP = 0.75
 
 
@@ -155,6 +157,8 @@ NORMALIZERS = (
     "specgrams_simple_normalizer",
     "specgrams_freq_normalizer",
 )
+# Of the prespecified numbers. The generator divides by the scales, in float32.
+MIN_SCALE, MAX_NUMBER = 1e-6, 1e6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,8 +190,18 @@ class NormalizerConfig:
                 f"not {self.data_normalizer!r}."
             )
         for name in ("mag_normalizer_a", "p_normalizer_a"):
-            if not getattr(self, name) or not math.isfinite(getattr(self, name)):
-                raise ValueError(f"{name} must be a finite number other than 0.")
+            size = abs(getattr(self, name))
+            if not MIN_SCALE <= size <= MAX_NUMBER:
+                raise ValueError(
+                    f"{name} must be a number of size {MIN_SCALE:g} to {MAX_NUMBER:g}, "
+                    f"not {getattr(self, name)!r}."
+                )
+        for name in ("mag_normalizer_b", "p_normalizer_b"):
+            if not abs(getattr(self, name)) <= MAX_NUMBER:
+                raise ValueError(
+                    f"{name} must be a number of size up to {MAX_NUMBER:g}, "
+                    f"not {getattr(self, name)!r}."
+                )
         if not 0 < self.normalizer_margin <= 1:
             raise ValueError(
                 f"normalizer_margin must be in (0, 1], not {self.normalizer_margin!r}."

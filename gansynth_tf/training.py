@@ -4,6 +4,7 @@ It owns the loop and nothing else: the step is the model's, persistence is ``che
 pictures and logs are ``callbacks``'.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 import signal
@@ -14,20 +15,31 @@ import tensorflow as tf
 
 from gansynth_tf import callbacks, checkpoint
 from gansynth_tf.cadence import Every
-from gansynth_tf.checkpoint import RunState
+from gansynth_tf.checkpoint import CheckpointError, RunState
 from gansynth_tf.data import pipeline, sources
 from gansynth_tf.data.pipeline import Notes
 from gansynth_tf.experiment import Experiment
+from gansynth_tf.files import remove_temporaries
 from gansynth_tf.model import GANSynth, ModelConfig, PitchVocabulary
 from gansynth_tf.schedule import Stage
-from gansynth_tf.variables import model_arrays, restore_networks, restore_optimizers
+from gansynth_tf.variables import (
+    first_non_finite,
+    model_arrays,
+    normalizer_numbers,
+    restore_networks,
+    restore_optimizers,
+)
 
 CHECKPOINT_FOLDER = "checkpoints"
 _FIT_BATCH = 32
 
 
 class NonFiniteLossError(Exception):
-    """A loss term became infinite or not a number; the message names it."""
+    """A loss term or a weight became infinite or not a number; the message names it."""
+
+
+class _StopError(Exception):
+    """A signal asks to stop where there is nothing to save yet."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +55,12 @@ class Outcome:
 class Interruption:
     """Turns SIGINT and SIGTERM into a request to stop after the step in hand.
 
-    A second SIGINT stops at once, as if nothing were here.
+    The first one is told to ``say``. A second one ends at once: SIGINT as KeyboardInterrupt,
+    another as SystemExit, so that files in the making are tidied away.
     """
 
-    def __init__(self, signals=(signal.SIGINT, signal.SIGTERM)):
-        self.signals, self.received = signals, None
+    def __init__(self, say=print, signals=(signal.SIGINT, signal.SIGTERM)):
+        self.say, self.signals, self.received = say, signals, None
 
     def __enter__(self):
         self._before = {number: signal.signal(number, self._receive) for number in self.signals}
@@ -58,9 +71,12 @@ class Interruption:
             signal.signal(number, handler)
 
     def _receive(self, number, _):
-        if self.received is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
+        if self.received is not None:
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         self.received = number
+        # A signal may come in the midst of another write to the same stream, which then refuses.
+        with contextlib.suppress(RuntimeError, OSError):
+            self.say("Stopping after this step ...")
 
 
 class Trainer:
@@ -75,27 +91,57 @@ class Trainer:
         """Trains until the schedule ends, or a signal asks to stop.
 
         Raises:
-          NonFiniteLossError: a loss term is not finite; the last good checkpoint stays.
+          NonFiniteLossError: a loss term or weight is not finite; the last good checkpoint stays.
+          CheckpointError: there are checkpoints, but none to go on from.
           OSError: the run folder cannot be written.
         """
         folder = self.run_dir / CHECKPOINT_FOLDER
         latest = checkpoint.load_latest(folder, warn=self.say)
+        if latest:
+            self._refuse_unknown_stage(latest)
         if latest and self._is_finished(latest.state):
             return Outcome(latest.state, finished=True, was_finished=True)
         # Asked for before any work, so that a folder that cannot be written is no surprise later.
         folder.mkdir(parents=True, exist_ok=True)
-        with Interruption() as interruption:
+        self._remove_temporaries()
+        with Interruption(self.say) as interruption:
             self.interruption = interruption
-            self._prepare(latest)
-            for stage in self.experiment.schedule.stages():
-                if stage.index < self.state.stage or self._stage_ended(stage):
-                    continue
-                self._run_stage(stage, latest)
-                latest = None
-                if interruption.received is not None:
-                    return Outcome(self.state, False, signal=interruption.received)
+            with contextlib.suppress(_StopError):
+                self._train(latest)
+        if not self._is_finished(self.state):
+            return Outcome(self.state, False, signal=interruption.received)
         self.say(f"Finished: {self.state.images:,} images in {self.state.seconds:.0f} s.")
         return Outcome(self.state, finished=True)
+
+    def _train(self, latest) -> None:
+        """Goes through the stages, to the last one's end or until a signal asks to stop."""
+        self._prepare(latest)
+        for stage in self.experiment.schedule.stages():
+            if stage.index < self.state.stage or self._stage_ended(stage):
+                continue
+            self._stop_if_asked()
+            self._run_stage(stage, latest)
+            latest = None
+
+    def _stop_if_asked(self, *_) -> None:
+        """Ends ``_train`` if a signal came; also for use as a progress callback."""
+        if self.interruption.received is not None:
+            raise _StopError
+
+    def _remove_temporaries(self) -> None:
+        """Removes what a killed run left half-written."""
+        remove_temporaries(self.run_dir / CHECKPOINT_FOLDER, checkpoint.TEMPORARY)
+        remove_temporaries(self.run_dir, callbacks.LOG_FILE, "*.json")
+        for folder in (self.run_dir / callbacks.SAMPLE_FOLDER).glob("stage_*"):
+            remove_temporaries(folder, "*.wav", "*.png")
+
+    def _refuse_unknown_stage(self, latest) -> None:
+        stages = [stage.index for stage in self.experiment.schedule.stages()]
+        if latest.state.stage not in stages:
+            raise CheckpointError(
+                f"{latest.path} cannot be used: it is of stage {latest.state.stage}, but this "
+                f"run's stages are {stages[0]} to {stages[-1]}."
+            )
 
     # --- Before the first step ---
 
@@ -106,14 +152,19 @@ class Trainer:
         vocabulary = PitchVocabulary.from_pitches(self.notes.pitches)
         self.labels = vocabulary.labels(self.notes.pitches)
         config = experiment.model_config(vocabulary)
-        numbers = latest.arrays["normalizer"] if latest else self._fit_normalizer(config)
+        if latest:
+            with checkpoint.fitting(latest.path):
+                numbers = normalizer_numbers(config, latest.arrays)
+        else:
+            numbers = self._fit_normalizer(config)
         strategy = tf.distribute.get_strategy()
         with strategy.scope():
             self.model = GANSynth(
                 config, experiment.losses, experiment.optimizer, numbers, experiment.run.seed
             )
         if latest:
-            restore_networks(self.model, latest.arrays)
+            with checkpoint.fitting(latest.path):
+                restore_networks(self.model, latest.arrays)
             self.say(f"Going on from {latest.path.name}: {self.state.images:,} images.")
         self.settings = {
             "values": experiment.values,
@@ -126,6 +177,7 @@ class Trainer:
         started, told = time.monotonic(), Every(5.0)
 
         def progress(done, total):
+            self._stop_if_asked()
             if told.due(time.monotonic() - started):
                 self.say(f"Notes: {done:,} of {total:,}")
 
@@ -142,7 +194,8 @@ class Trainer:
         count = min(normalizer.normalizer_num_examples, len(self.notes))
         self.say(f"Fitting {normalizer.data_normalizer} on {count:,} notes.")
         chosen = pipeline.sample_notes(self.notes, count, self.experiment.run.seed)
-        return normalizer.fit(pipeline.encode_all(chosen.waves, config.codec.waves_to_specgrams))
+        encode = config.codec.waves_to_specgrams
+        return normalizer.fit(pipeline.encode_all(chosen.waves, encode, self._stop_if_asked))
 
     # --- One stage ---
 
@@ -154,7 +207,8 @@ class Trainer:
         with strategy.scope():
             self.model.begin_stage(stage)
         if resuming and not latest.state.stage_done:
-            restore_optimizers(self.model, latest.arrays)
+            with checkpoint.fitting(latest.path):
+                restore_optimizers(self.model, latest.arrays)
         batches = pipeline.stage_batches(
             self.notes,
             self.labels,
@@ -165,6 +219,7 @@ class Trainer:
             experiment.pipeline,
             experiment.run.seed,
             self.state.images,
+            self._stop_if_asked,
         )
         step = step_function(self.model, strategy)
         observers = callbacks.Observers(experiment, self.run_dir, self.model, stage, self.say)
@@ -189,18 +244,21 @@ class Trainer:
             observers.step_done(self.state, terms)
             if self._stage_ended(stage):
                 break
+            # What belongs to a step comes before the step's checkpoint: a run that dies in
+            # between goes on from the checkpoint before, and makes it again.
+            if sample_images.due(self.state.images):
+                observers.samples(self.state, self._sample_fade(stage))
             if self.interruption.received is not None:
-                self._save()
                 observers.close()
+                self._save()
                 return
             if any([save_images.due(self.state.images), save_seconds.due(self.state.seconds)]):
                 self._save()
-            if sample_images.due(self.state.images):
-                observers.samples(self.state, self._sample_fade(stage))
         self.state = dataclasses.replace(self.state, stage_done=True)
-        self._save()
+        self._finite_arrays()  # refused before samples are drawn with them
         observers.samples(self.state, self._sample_fade(stage))
         observers.close()
+        self._save()
 
     def _fade(self, stage: Stage) -> np.float32:
         schedule = self.experiment.schedule
@@ -221,16 +279,34 @@ class Trainer:
         if bad:
             raise NonFiniteLossError(
                 f"{bad[0]} is {terms[bad[0]]} in step {self.state.steps} "
-                f"({self.state.images:,} images); the last checkpoint is untouched."
+                f"({self.state.images:,} images); {self._what_is_kept()}"
             )
+
+    def _finite_arrays(self) -> dict:
+        """The model's arrays; refuses NaN and infinity, which losses show one step later."""
+        arrays = model_arrays(self.model)
+        bad = first_non_finite(arrays)
+        if bad is not None:
+            raise NonFiniteLossError(
+                f"{bad} holds NaN or infinity after step {self.state.steps - 1} "
+                f"({self.state.images:,} images), and is not saved; {self._what_is_kept()}"
+            )
+        return arrays
+
+    def _what_is_kept(self) -> str:
+        kept = checkpoint.list_checkpoints(self.run_dir / CHECKPOINT_FOLDER)
+        if not kept:
+            return "there is no checkpoint yet."
+        return f"the last checkpoint, {kept[-1].name}, is untouched."
 
     def _save(self) -> None:
         path = checkpoint.save(
             self.run_dir / CHECKPOINT_FOLDER,
-            model_arrays(self.model),
+            self._finite_arrays(),
             self.state,
             self.settings,
             self.experiment.cadence.keep_checkpoints,
+            self.say,
         )
         self.say(f"Saved {path.name}.")
 

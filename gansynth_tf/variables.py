@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gansynth_tf.model import GANSynth
+from gansynth_tf.model import GANSynth, ModelConfig
 
 
 def named_variables(network, prefix: str) -> dict:
@@ -33,16 +33,59 @@ def model_arrays(model: GANSynth) -> dict[str, np.ndarray]:
     return arrays | {name: v.numpy() for name, v in _optimizer_variables(model).items()}
 
 
-def restore_networks(model: GANSynth, arrays: dict) -> None:
-    """Gives the networks the arrays of ``model_arrays``."""
-    for name, variable in network_variables(model).items():
+def assign_arrays(variables: dict, arrays: dict) -> None:
+    """Gives each variable the array of its name.
+
+    Raises:
+      ValueError: an array is missing, or has another shape or kind of number; no variable is
+        changed then.
+    """
+    for name, variable in variables.items():
+        if name not in arrays:
+            raise ValueError(f"array {name} is missing")
+        array, wanted = arrays[name], np.dtype(variable.dtype)
+        fits = array.shape == tuple(variable.shape)
+        if not fits or not np.can_cast(array.dtype, wanted, "same_kind"):
+            raise ValueError(
+                f"array {name} is {array.dtype} {list(array.shape)}, but {wanted} "
+                f"{list(variable.shape)} was expected"
+            )
+    for name, variable in variables.items():
         variable.assign(arrays[name])
+
+
+def normalizer_numbers(config: ModelConfig, arrays: dict) -> np.ndarray:
+    """The normaliser's scale and offset among the arrays of ``model_arrays``.
+
+    Raises:
+      ValueError: they are missing, or not those of such a normaliser.
+    """
+    by_frequency = config.normalizer.data_normalizer == "specgrams_freq_normalizer"
+    expected = (2, config.codec.freq, 2) if by_frequency else (2, 2)
+    numbers = arrays.get("normalizer")
+    if numbers is None:
+        raise ValueError("array normalizer is missing")
+    if numbers.shape != expected or not np.issubdtype(numbers.dtype, np.floating):
+        raise ValueError(
+            f"array normalizer is {numbers.dtype} {list(numbers.shape)}, but numbers "
+            f"{list(expected)} were expected"
+        )
+    return numbers
+
+
+def first_non_finite(arrays: dict) -> str | None:
+    """Name of the first array that holds NaN or infinity."""
+    return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
+
+
+def restore_networks(model: GANSynth, arrays: dict) -> None:
+    """Gives the networks the arrays of ``model_arrays``; raises what ``assign_arrays`` does."""
+    assign_arrays(network_variables(model), arrays)
 
 
 def restore_optimizers(model: GANSynth, arrays: dict) -> None:
     """Gives the stage's optimizers the arrays of ``model_arrays``, but for the learning rate."""
-    for name, variable in _optimizer_variables(model).items():
-        variable.assign(arrays[name])
+    assign_arrays(_optimizer_variables(model), arrays)
 
 
 def _optimizer_variables(model: GANSynth) -> dict:

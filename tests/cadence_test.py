@@ -49,6 +49,7 @@ def test_a_resumed_run_keeps_the_rhythm(period, steps, stop):
         ("log_seconds", float("nan")),
         ("checkpoint_minutes", -0.5),
         ("checkpoint_minutes", float("inf")),
+        ("log_seconds", 1e300),
         ("checkpoint_num_images", -1),
         ("save_summaries_num_images", -1),
         ("keep_checkpoints", 0),

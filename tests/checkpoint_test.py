@@ -1,5 +1,7 @@
 """Checkpoints come back whole, or not at all, and the one before is always there."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,17 @@ def arrays(value: float = 1.0) -> dict:
 def save(folder, images: int, stage: int = 0, stage_done: bool = False, **options):
     state = RunState(stage=stage, images=images, stage_done=stage_done)
     return checkpoint.save(folder, arrays(images), state, SETTINGS, **options)
+
+
+def rewrite_header(path, change):
+    """Applies ``change`` to a checkpoint's header; its arrays stay."""
+    with np.load(path) as file:
+        content = dict(file)
+    header = json.loads(content.pop("header").tobytes())
+    change(header)
+    text = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(path, header=text, **content)
+    return path
 
 
 def names(folder) -> list[str]:
@@ -94,8 +107,55 @@ def test_a_damaged_one_is_named_and_the_one_before_used(tmp_path, damage):
     (warning,) = warnings
     assert str(newest) in warning
     before.write_bytes(b"PK")
-    assert checkpoint.load_latest(tmp_path, warn=warnings.append) is None
-    assert str(before) in warnings[-1]
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.load_latest(tmp_path, warn=warnings.append)
+    assert before.name in str(caught.value)
+    assert newest.name in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(warnings) == 1  # no earlier one is used, so none is promised
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_damaged_one_further_on_does_not_displace_what_is_saved(tmp_path, keep):
+    good, bad, end = save(tmp_path, 10), save(tmp_path, 30), save(tmp_path, 40, stage_done=True)
+    for path in (bad, end):
+        path.write_bytes(b"PK")
+    said = []
+    written = save(tmp_path, 20, keep=keep, say=said.append)
+    assert checkpoint.load_latest(tmp_path, warn=said.append).path == written
+    kept = [written.name] if keep == 1 else [good.name, written.name]
+    assert names(tmp_path) == sorted([*kept, f"{bad.name}.damaged", f"{end.name}.damaged"])
+    assert [bad.name in said[0], end.name in said[1], len(said)] == [True, True, 2]
+
+
+def test_keeping_none_keeps_what_was_just_written(tmp_path):
+    save(tmp_path, 10)
+    written = save(tmp_path, 20, keep=0)
+    assert names(tmp_path) == [written.name]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stage": -1},
+        {"images": "12"},
+        {"steps": 1.5},
+        {"seconds": float("nan")},
+        {"seconds": None},
+        {"stage_done": 1},
+        {"unknown": 1},
+    ],
+)
+def test_a_state_of_wrong_types_is_refused(tmp_path, changes):
+    path = rewrite_header(save(tmp_path, 10), lambda header: header["state"].update(changes))
+    with pytest.raises(CheckpointError, match=f"{path.name} cannot be used.*{next(iter(changes))}"):
+        checkpoint.load(path)
+
+
+def test_settings_that_are_no_table_are_refused(tmp_path):
+    path = rewrite_header(save(tmp_path, 10), lambda header: header.update(settings=[1]))
+    with pytest.raises(CheckpointError, match=f"{path.name} cannot be used"):
+        checkpoint.load(path)
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x08, 0xFF])

@@ -2,13 +2,19 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from absl import flags
 from experiments import small_flags
 
-from gansynth_tf import wavfiles
+from gansynth_tf import config, wavfiles
 from gansynth_tf.cli import generate, quickstart, train
+from gansynth_tf.cli.command import run_command
 
 pytestmark = pytest.mark.latest
 
@@ -92,7 +98,141 @@ def test_dry_run_writes_nothing(tmp_path, capsys):
 @pytest.mark.parametrize("command", [train, generate, quickstart])
 def test_help(command, capsys):
     assert command.main(["--helpshort"]) == 0
-    assert "--" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert out.startswith(f"{command.__doc__}\n")
+    assert "gansynth_tf" not in out
+    assert "--flagfile" in out
+    assert "--undefok" not in out
+
+
+@pytest.mark.parametrize("inside", ["", "checkpoints"])
+def test_a_file_in_place_of_the_run_folder(inside, tmp_path, capsys):
+    path = tmp_path / "run" / inside if inside else tmp_path / "run"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("")
+    assert train.main([*small_flags(), f"--run_dir={tmp_path / 'run'}"]) == 2
+    error = capsys.readouterr().err
+    assert f"--run_dir={tmp_path / 'run'} must be a folder, and {path} is a file." in error
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [path]
+
+
+def test_a_file_in_place_of_the_notes_folder(run_dir, tmp_path, capsys):
+    path = tmp_path / "notes"
+    path.write_text("")
+    assert play(run_dir, path, "--pitches=60") == 2
+    assert f"--output_dir={path} must be a folder" in capsys.readouterr().err
+    assert path.read_text() == ""
+
+
+# --- What stops a command ---
+
+
+def run_body(body) -> int:
+    return run_command("test", "test: nothing.", lambda values: None, body, [])
+
+
+def raising(error):
+    def body(values):
+        raise error
+
+    return body
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (MemoryError("Unable to allocate 9 TiB"), 1, "memory does not suffice (Unable to"),
+        (MemoryError(), 1, "memory does not suffice"),
+        (
+            tf.errors.ResourceExhaustedError(None, None, "OOM when allocating\n tensor"),
+            1,
+            "memory does not suffice (OOM when allocating)",
+        ),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_what_stops_a_command_gets_one_sentence(error, code, message, capsys):
+    assert run_body(raising(error)) == code
+    written = capsys.readouterr().err
+    assert message in written
+    assert len(written.strip().splitlines()) == 1
+
+
+def test_a_mistake_of_ours_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_body(raising(ZeroDivisionError()))
+
+
+def piped(*arguments, command=train, **environment) -> subprocess.Popen:
+    """The command as a process of its own."""
+    # What the commands themselves choose, where the tests' own choice does not stand before it.
+    inherited = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    code = f"from {command.__name__} import run; run()"
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=inherited | environment,
+    )
+
+
+def test_output_that_nobody_reads():
+    """As `gansynth_train --config=tiny --dry_run | head -0`: quiet, as other commands are."""
+    process = piped("--config=tiny", "--dry_run")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 141
+
+
+def test_a_run_that_nobody_reads_is_saved(tmp_path):
+    """As `gansynth_train ... | head -1`."""
+    process = piped(*small_flags(log_seconds=0.001), f"--run_dir={tmp_path}")
+    process.stdout.readline()
+    process.stdout.close()
+    error = process.stderr.read()
+    assert process.wait() == 141
+    assert "stopped and saved" in error
+    assert len(error.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [train, generate, quickstart])
+def test_ctrl_c_while_tensorflow_is_imported(command, tmp_path):
+    """A module in TensorFlow's place presses Ctrl-C the moment that it is imported."""
+    (tmp_path / "tensorflow.py").write_text("import signal; signal.raise_signal(signal.SIGINT)")
+    (tmp_path / "keras.py").write_text("import tensorflow")
+    process = piped(command=command, PYTHONPATH=str(tmp_path))
+    _, error = process.communicate()
+    assert process.returncode == 130
+    name = command.__name__.rpartition(".")[2]
+    assert error.splitlines() == [f"gansynth_{name}: interrupted."]
+
+
+# --- gansynth_quickstart's defaults ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], ("quickstart", "runs/quickstart")),
+        # A value that holds what looks like a flag is none.
+        (["--run_dir=a--config=b"], ("quickstart", "a--config=b")),
+        (["--run_dir", "x", "--config=tiny"], ("tiny", "x")),
+        (["--flagfile=mine.cfg"], ("tiny", "runs/quickstart")),
+    ],
+)
+def test_defaults_of_quickstart(arguments, expected, tmp_path, monkeypatch):
+    (tmp_path / "mine.cfg").write_text("--config=tiny")
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    monkeypatch.setattr(quickstart, "_quickstart", lambda values: seen.append(values))
+    assert quickstart.main(arguments) == 0
+    name, run_dir = expected
+    assert seen[0].run_dir == run_dir
+    plain = flags.FlagValues()
+    train.define(plain)
+    plain(["test", *config.expand([f"--config={name}"])])
+    assert config.given_values(seen[0]) == config.given_values(plain)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +244,20 @@ def test_help(command, capsys):
         (train, ["--config=tiny"], "--run_dir=DIR is needed"),
         (train, ["--run_dir=r", "tiny"], "'tiny' was not expected"),
         (train, ["--run_dir=r", "--data_type=wave"], "data_type=wave"),
-        (train, ["--run_dir=r", "--flagfile=none.cfg"], "none.cfg"),
+        (train, ["--run_dir=r", "--flagfile=none.cfg"], "Flagfile none.cfg cannot be read"),
+        (train, ["--run_dir=r", "--flagfile="], "--flagfile needs a value"),
+        (train, ["--run_dir=r", "--undefok=fmap_mx", "--fmap_mx=3"], "--undefok is no flag of"),
+        (train, ["--run_dir=r", "--fmap_decay=1e300"], "fmap_decay must be a number from 0"),
+        (train, ["--run_dir=r", "--num_resolutions=5000"], "num_resolutions must be"),
+        (train, ["--run_dir=r", "--latent_vector_size=999999999999"], "latent_vector_size must"),
+        (train, ["--train_root_dir=r"], "did you mean --run_dir?"),
+        (train, ["--run_dir=r", "--hparams={}"], "every setting is a flag"),
+        (train, ["--run_dir=r", "--ps_tasks=1"], "there are no parameter servers"),
+        (train, ["--run_dir=r", "--config=mel_prog_hires"], "did you mean mel_if_hires?"),
+        (generate, ["--config=tiny"], "--config is no flag of gansynth_generate"),
+        (generate, ["--ckpt_dir=m"], "did you mean --model?"),
+        (generate, ["--batch_size=m"], "did you mean --count?"),
+        (generate, ["--midi_file=m"], "MIDI files cannot be played yet"),
         (generate, ["--model=none", "--output_dir=o", "--pitches=60"], "holds no checkpoint"),
         (generate, ["--model=none", "--output_dir=o"], "what to play"),
         (generate, ["--output_dir=o", "--pitches=60"], "--model=DIR is needed"),

@@ -9,10 +9,11 @@ import tensorflow as tf
 from absl import flags
 from experiments import SMALL
 
-from gansynth_tf import config, experiment, networks
+from gansynth_tf import checkpoint, config, experiment, networks
+from gansynth_tf.checkpoint import RunState
 from gansynth_tf.config import UserError
 from gansynth_tf.model import GANSynth, PitchVocabulary
-from gansynth_tf.training import step_function
+from gansynth_tf.training import CHECKPOINT_FOLDER, step_function
 
 pytestmark = pytest.mark.latest
 PAPER = (
@@ -121,9 +122,31 @@ def test_a_flagfile_includes_another_beside_it(tmp_path, monkeypatch):
     assert values_of("--flagfile", str(tmp_path / "mine.cfg"), "--seed=3")["seed"] == 3
 
 
+def test_a_flagfile_includes_a_shipped_one_by_its_name(tmp_path):
+    path = tmp_path / "mine.cfg"
+    path.write_text("--config=tiny\n--seed=2\n")
+    assert values_of(f"--flagfile={path}") == values_of("--config=tiny", "--seed=2")
+
+
+def test_names_of_all_flags_that_are_given(tmp_path):
+    path = tmp_path / "mine.cfg"
+    path.write_text("--config=tiny\n--notensorboard")
+    given = config.flag_names(["--flagfile", str(path), "--run_dir", "a--config=b", "--", "--no"])
+    assert {"flagfile", "config", "run_dir", "notensorboard", "fmap_max"} <= given
+    assert "no" not in given
+    assert "config" not in config.flag_names(["--run_dir=--config=b"])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("--flagfile=mine.cfg", "includes itself"), ("fmap_max 8", "--name=value was expected")],
+    [
+        ("--flagfile=mine.cfg", "includes itself"),
+        ("fmap_max 8", "--name=value was expected"),
+        ("--flagfile base.cfg", "--name=value was expected, not '--flagfile base.cfg'"),
+        ("--flagfile=", "--flagfile=NAME was expected"),
+        ("--config", "--config=NAME was expected"),
+        ("--", "--name=value was expected"),
+    ],
 )
 def test_a_broken_flagfile_is_named(tmp_path, text, message):
     path = tmp_path / "mine.cfg"
@@ -133,9 +156,18 @@ def test_a_broken_flagfile_is_named(tmp_path, text, message):
     assert "mine.cfg" in str(error.value)
 
 
-def test_an_unknown_config_offers_the_nearest():
-    with pytest.raises(UserError, match="did you mean mel_if_hires"):
-        values_of("--config=mel_if_hire")
+@pytest.mark.parametrize(
+    ("name", "meant"), [("mel_if_hire", "mel_if_hires"), ("mel_prog_hires", "mel_if_hires")]
+)
+def test_an_unknown_config_offers_the_nearest(name, meant):
+    with pytest.raises(UserError, match=f"did you mean {meant}\\?"):
+        values_of(f"--config={name}")
+
+
+@pytest.mark.parametrize("arguments", [["--flagfile="], ["--flagfile"], ["--config="]])
+def test_a_file_flag_without_its_value(arguments):
+    with pytest.raises(UserError, match=r"needs a value: the (path|name) of"):
+        values_of(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +182,28 @@ def test_an_unknown_config_offers_the_nearest():
         ({"seed": -1}, "seed"),
         ({"gradient_penalty_weight": float("nan")}, "gradient_penalty_weight"),
         ({"fmap_base": 64}, "fmap_base"),
+        ({"fake_batch_size": 10**6}, "fake_batch_size"),
+        ({"generator_learning_rate": 2.0}, "generator_learning_rate"),
+        ({"discriminator_learning_rate": float("inf")}, "discriminator_learning_rate"),
+        # Under the flag's name, not the synthesiser's.
+        ({"embedded_velocities": (0,)}, "embedded_velocities must be"),
+        ({"embedded_velocities": (5, 5)}, "embedded_velocities must be"),
+        ({"embedded_velocities": ()}, "embedded_velocities must be"),
+        ({"embedded_instruments": 100_000}, "embedded_instruments must be"),
+        ({"embedded_seed": -1}, "embedded_seed must be"),
+        ({"max_pitch": 128}, "max_pitch must be a MIDI pitch from 0 to 127, not 128"),
+        # wave is not offered: it cannot be trained on.
+        ({"data_type": "cepstrum"}, "one of linear, mel, phase, unwrapped_phase, not 'cepstrum'"),
+        ({"data_type": "unwrapped_phase"}, "--data_normalizer=specgrams_simple_normalizer"),
+        # Of another kind than the setting.
+        ({"seed": 1.5}, "seed must be a whole number, not 1.5"),
+        ({"seed": True}, "seed must be a whole number, not True"),
+        ({"train_progressive": "no"}, "train_progressive must be true or false, not 'no'"),
+        ({"kernel_size": 3.5}, "kernel_size must be a whole number"),
+        ({"batch_size_schedule": 8}, "batch_size_schedule must be a list of whole numbers, not 8"),
+        ({"batch_size_schedule": [8, "x"]}, "batch_size_schedule must be a list"),
+        ({"fmap_decay": None}, "fmap_decay must be a number, not None"),
+        ({"data_type": 3}, "data_type must be a text"),
     ],
 )
 def test_refused_values_are_named(values, name):
@@ -198,3 +252,59 @@ def test_a_damaged_settings_file_is_named(tmp_path):
     path.write_text(json.dumps({"format_version": 99, "values": {}}))
     with pytest.raises(UserError, match="format 99"):
         config.read_settings(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([], "values must be a table"),
+        (None, "values must be a table"),
+        ({"seed": 1.5}, "seed must be a whole number, not 1.5"),
+        ({"train_progressive": "no"}, "train_progressive must be true or false"),
+        ({"batch_size_schedule": 8}, "batch_size_schedule must be a list"),
+        ({"seeds": 1}, "Unknown settings: seeds"),
+        ({"seed": -1}, "seed must be in"),
+    ],
+)
+def test_what_is_no_setting_in_a_settings_file(tmp_path, values, message):
+    path = tmp_path / config.SETTINGS_FILE
+    path.write_text(json.dumps({"format_version": 1, "values": values}))
+    with pytest.raises(UserError, match=message) as error:
+        config.resolve({}, tmp_path)
+    assert str(path) in str(error.value)
+
+
+def write_checkpoint(run_dir, values):
+    checkpoint.save(
+        run_dir / CHECKPOINT_FOLDER, {"a": np.zeros(1)}, RunState(images=4), {"values": values}
+    )
+
+
+def test_without_its_settings_file_a_run_is_still_what_it_was_begun_as(tmp_path):
+    values = config.make_experiment(SMALL).values
+    write_checkpoint(tmp_path, values)
+    assert config.resolve({}, tmp_path) == values
+    assert config.resolve({"ema_decay": 0.5}, tmp_path) == values | {"ema_decay": 0.5}
+    with pytest.raises(UserError, match="--fmap_max=16 contradicts"):
+        config.resolve({"fmap_max": 16}, tmp_path)
+
+
+def test_settings_of_another_run_are_refused(tmp_path):
+    values = config.make_experiment(SMALL).values
+    write_checkpoint(tmp_path, values)
+    config.write_settings(tmp_path, values | {"ema_decay": 0.5})
+    assert config.resolve({}, tmp_path)["ema_decay"] == 0.5
+    config.write_settings(tmp_path, values | {"seed": 9})
+    with pytest.raises(UserError, match=r"seed=9.*seed=3") as error:
+        config.resolve({}, tmp_path)
+    assert str(tmp_path / config.SETTINGS_FILE) in str(error.value)
+    assert "ckpt_000000000004.npz" in str(error.value)
+
+
+@pytest.mark.parametrize("settings", [{}, {"values": []}, {"values": {"seed": "x"}}])
+def test_a_checkpoint_without_proper_settings_is_named(tmp_path, settings):
+    folder = tmp_path / CHECKPOINT_FOLDER
+    path = checkpoint.save(folder, {"a": np.zeros(1)}, RunState(images=4), settings)
+    with pytest.raises(UserError, match="damaged") as error:
+        config.resolve({}, tmp_path)
+    assert str(path) in str(error.value)

@@ -211,6 +211,9 @@ def test_the_first_block_cannot_fade():
     [
         ({"to_rgb_activation": "relu"}, "to_rgb_activation"),
         ({"latent_vector_size": 0}, "latent_vector_size"),
+        ({"latent_vector_size": 10**12}, "latent_vector_size must be at most"),
+        ({"kernel_size": 4}, "kernel_size must be an odd number"),
+        ({"kernel_size": 10**6 + 1}, "kernel_size must be an odd number"),
         ({"filters": FilterSchedule(fmap_base=4)}, "fmap_base"),
     ],
 )

@@ -157,6 +157,31 @@ def test_without_progressive_growth_only_the_last_stage_trains():
         (lambda: TrainingSchedule(num_resolutions=1, batch_size_schedule=(8, 4)), "batch_size"),
         (lambda: TrainingSchedule(train_time_limit=-1.0), "train_time_limit"),
         (lambda: TrainingSchedule(total_num_images=0), "total_num_images"),
+        # What would overflow, take all memory, or leave a stage no time.
+        (lambda: ResolutionSchedule(num_resolutions=5000), "num_resolutions"),
+        (lambda: ResolutionSchedule(start_height=2**20), "specgrams of more than"),
+        (lambda: ResolutionSchedule(scale_base=10**6), "scale_base=1000000"),
+        (lambda: FilterSchedule(fmap_decay=1e300), "fmap_decay must be a number from 0 to 10"),
+        (lambda: FilterSchedule(fmap_decay=2000.0), "fmap_decay must be a number from 0 to 10"),
+        (lambda: FilterSchedule(fmap_decay=float("inf")), "from 0 to 10, not inf"),
+        (lambda: FilterSchedule(fmap_max=10**9), "fmap_max"),
+        (lambda: TrainingSchedule(batch_size_schedule=(10**8,)), "batch_size_schedule"),
+        (lambda: TrainingSchedule(total_num_images=10**12), "total_num_images"),
+        (lambda: TrainingSchedule(train_time_limit=1e300), "train_time_limit"),
+        (
+            lambda: TrainingSchedule(train_time_limit=5.0, train_time_stage_multiplier=1e300),
+            "train_time_stage_multiplier",
+        ),
+        (
+            lambda: TrainingSchedule(
+                num_resolutions=10, train_time_limit=5.0, train_time_stage_multiplier=0.1
+            ),
+            "leave no time",
+        ),
+        (
+            lambda: TrainingSchedule(train_time_stage_multiplier=2.0),
+            "train_time_stage_multiplier=2 needs train_time_limit",
+        ),
     ],
 )
 def test_errors_name_the_argument(build, name):

@@ -283,6 +283,59 @@ def test_sdist_holds_flags_and_licence(built):
     assert {f"flags/{p.name}" for p in ROOT.glob("flags/*.cfg")} <= names
 
 
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory) -> pathlib.Path:
+    """A folder into which the wheel is installed; what it needs is this environment's."""
+    (wheel,) = built.glob("*.whl")
+    target = tmp_path_factory.mktemp("installed")
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    command += ["--no-deps", "--no-index", "--target", str(target), str(wheel)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return target
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["gansynth_train", "--helpshort"],
+        ["gansynth_generate", "--helpshort"],
+        ["gansynth_quickstart", "--helpshort"],
+        ["gansynth_train", "--config=tiny", "--dry_run"],
+        ["gansynth_train", "--config=mel_if_hires", "--dry_run"],
+        ["gansynth_quickstart", "--dry_run"],
+    ],
+    ids=" ".join,
+)
+def test_the_installed_commands_run_from_an_empty_folder(installed, tmp_path, command):
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    del environment["TF_CPP_MIN_LOG_LEVEL"]  # the tests' choice; the commands have their own
+    # -P: not the folder of the script or the current one, but PYTHONPATH and then site-packages.
+    python = [sys.executable, "-P"]
+    script, *arguments = command
+    options = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+    where = "import gansynth_tf; print(gansynth_tf.__file__)"
+    done = subprocess.run([*python, "-c", where], **options)
+    assert pathlib.Path(done.stdout.strip()).parent == installed / "gansynth_tf", done.stderr
+    done = subprocess.run([*python, str(installed / "bin" / script), *arguments], **options)
+    assert done.returncode == 0, done.stderr
+    expected = script if "--helpshort" in arguments else "--num_resolutions="
+    assert expected in done.stdout
+    assert done.stderr == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_console_script_is_tried_as_installed(settings):
+    (mark,) = [
+        mark
+        for mark in test_the_installed_commands_run_from_an_empty_folder.pytestmark
+        if mark.name == "parametrize"
+    ]
+    tried = {command[0] for command in mark.args[1] if "--helpshort" in command}
+    assert tried == {s.split("=")[0] for s in settings["entry_points"]["console_scripts"]}
+
+
 # --- Makefile ---------------------------------------------------------------------------------
 
 

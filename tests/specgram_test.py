@@ -1,5 +1,7 @@
 """Specgrams and waves equal the original's on every well-conditioned entry."""
 
+import math
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -191,6 +193,10 @@ def test_instantaneous_frequency_inverts_accumulation(frequency):
         (lambda: SpecgramCodec("mel").waves_to_specgrams(np.zeros((1, 7))), "64000"),
         (lambda: NormalizerConfig(data_normalizer="none"), "data_normalizer"),
         (lambda: NormalizerConfig(mag_normalizer_a=0.0), "mag_normalizer_a"),
+        (lambda: NormalizerConfig(mag_normalizer_a=5e-324), "mag_normalizer_a"),
+        (lambda: NormalizerConfig(p_normalizer_a=math.nan), "p_normalizer_a"),
+        (lambda: NormalizerConfig(mag_normalizer_b=math.nan), "mag_normalizer_b"),
+        (lambda: NormalizerConfig(p_normalizer_b=-math.inf), "p_normalizer_b"),
         (lambda: NormalizerConfig(normalizer_margin=0.0), "normalizer_margin"),
     ],
 )

@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -159,6 +161,60 @@ def test_workers_do_not_run_the_callers_script_again(tmp_path):
     )
     assert result.stdout == "40\n"
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_progress_raises_ends_the_rendering(processes):
+    calls = []
+
+    def progress(done, total):
+        calls.append(done)
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        synth.render_arrays(TINY, processes=processes, progress=progress)
+    assert len(calls) <= 2 * processes
+
+
+INTERRUPTED = """
+import signal, sys
+from gansynth_tf.data import synth
+signal.signal(signal.SIGINT, {handler})
+told = []
+def progress(done, total):
+    if not told:
+        print("rendering", flush=True)
+    told.append(done)
+config = synth.SynthConfig(8000, 4096, 40, 90, instruments_per_family=40)
+arrays = synth.render_arrays(config, processes=2, progress=progress)
+print(len(told))
+"""
+
+
+@pytest.mark.parametrize(
+    ("handler", "code", "tracebacks"),
+    [
+        ("signal.default_int_handler", -signal.SIGINT, 1),
+        ("lambda *_: sys.exit(7)", 7, 0),
+    ],
+)
+def test_ctrl_c_ends_workers_without_a_word_of_theirs(handler, code, tracebacks):
+    """A terminal sends SIGINT to the whole group of processes."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED.format(handler=handler)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "rendering\n"
+    os.killpg(process.pid, signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert rest == ""
+    assert errors.count("Traceback") == tracebacks
+    assert "worker failed" not in errors
 
 
 # ---------------------------------------------------------------------------------------------

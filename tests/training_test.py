@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import tensorflow as tf
 from experiments import small_experiment, small_flags
 
 from gansynth_tf import callbacks, checkpoint
-from gansynth_tf.training import CHECKPOINT_FOLDER, NonFiniteLossError, Trainer
+from gansynth_tf.checkpoint import CheckpointError
+from gansynth_tf.training import CHECKPOINT_FOLDER, Interruption, NonFiniteLossError, Trainer
 
 pytestmark = pytest.mark.latest
 
@@ -42,6 +44,20 @@ def undisturbed(tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("undisturbed")
     outcome = train(run_dir)
     return run_dir, outcome
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """A run that was stopped inside of its last stage."""
+    run_dir = tmp_path_factory.mktemp("stopped")
+
+    class Stopping(Trainer):
+        def _refuse_non_finite(self, terms):
+            if self.state.images == 40:
+                kill_self()
+
+    Stopping(small_experiment(), run_dir, quiet).run()
+    return run_dir
 
 
 def test_stages_end_at_their_image_counts(undisturbed):
@@ -132,6 +148,174 @@ def test_a_damaged_newest_checkpoint_is_named_and_passed_over(undisturbed, tmp_p
     assert_same_weights(final(undisturbed[0]), final(tmp_path))
 
 
+def test_when_every_checkpoint_is_damaged_nothing_is_begun_anew(undisturbed, tmp_path):
+    run_dir = shutil.copytree(undisturbed[0], tmp_path / "run")
+    saved = checkpoint.list_checkpoints(run_dir / CHECKPOINT_FOLDER)
+    for path in saved:
+        path.write_bytes(b"PK")
+    before = (run_dir / callbacks.LOG_FILE).read_bytes()
+    with pytest.raises(OSError, match="No checkpoint in") as caught:
+        train(run_dir)
+    assert all(path.name in str(caught.value) for path in saved)
+    assert (run_dir / callbacks.LOG_FILE).read_bytes() == before
+
+
+def drop_array(content):
+    del content["ema_generator/generator_block_2_conv0/kernel"]
+
+
+def bend_array(content):
+    name = "discriminator_optimizer/003"
+    content[name] = content[name][..., np.newaxis]
+
+
+def bend_normalizer(content):
+    content["normalizer"] = np.zeros((2, 3), np.float32)
+
+
+def name_stage_99(content):
+    header = json.loads(content["header"].tobytes())
+    header["state"]["stage"] = 99
+    content["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+
+
+@pytest.mark.parametrize("change", [drop_array, bend_array, bend_normalizer, name_stage_99])
+def test_a_checkpoint_of_something_else_is_named(stopped, tmp_path, change):
+    run_dir = shutil.copytree(stopped, tmp_path / "run")
+    path = final(run_dir).path
+    with np.load(path) as file:
+        content = dict(file)
+    change(content)
+    np.savez(path, **content)
+    before = path.read_bytes()
+    with pytest.raises(CheckpointError, match=f"{path.name} cannot be used: ") as caught:
+        train(run_dir)
+    assert len(str(caught.value).splitlines()) == 1
+    assert path.read_bytes() == before
+
+
+def test_samples_and_the_last_row_come_before_the_checkpoint_of_a_stage(undisturbed, tmp_path):
+    """A run that dies right before a stage's last save makes them again, once."""
+
+    class Dying(Trainer):
+        def _save(self):
+            if self.state.stage_done and self.state.stage == 1:
+                raise KeyboardInterrupt
+            super()._save()
+
+    with pytest.raises(KeyboardInterrupt):
+        Dying(small_experiment(checkpoint_num_images=12), tmp_path, quiet).run()
+    sample = tmp_path / callbacks.SAMPLE_FOLDER / "stage_01_0000000032"
+    assert (sample / "rainbowgrams.png").exists()
+    assert callbacks.read_log(tmp_path / callbacks.LOG_FILE)[-1]["images"] == 32
+    (sample / "note_00_p060.wav").write_bytes(b"half")
+    (sample / "note_09_p061.wav").write_bytes(b"of another fake_batch_size")
+    assert train(tmp_path).finished
+    whole = undisturbed[0] / callbacks.SAMPLE_FOLDER / sample.name
+    assert {path.name for path in sample.iterdir()} == {path.name for path in whole.iterdir()}
+    for path in whole.glob("*.wav"):
+        assert (sample / path.name).read_bytes() == path.read_bytes()
+    images = [row["images"] for row in callbacks.read_log(tmp_path / callbacks.LOG_FILE)]
+    assert images == sorted(set(images))
+    assert {16, 32, 48} <= set(images)
+    assert_same_weights(final(undisturbed[0]), final(tmp_path))
+
+
+@pytest.mark.parametrize(("poisoned_at", "kept"), [(8, None), (24, 16)])
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, poisoned_at, kept):
+    class Poisoned(Trainer):
+        def _refuse_non_finite(self, terms):
+            if self.state.images == poisoned_at:
+                self.model.generator.variables[0].assign(
+                    np.nan * self.model.generator.variables[0].numpy()
+                )
+
+    expected = "is untouched" if kept else "there is no checkpoint yet"
+    changes = {"checkpoint_num_images": 4} if kept else {}
+    with pytest.raises(NonFiniteLossError, match=rf"generator/\S+ holds NaN.*{expected}"):
+        Poisoned(small_experiment(**changes), tmp_path, quiet).run()
+    found = final(tmp_path)
+    assert (found and found.state.images) == (kept and poisoned_at)
+    if kept:
+        assert train(tmp_path).finished
+
+
+def test_temporaries_of_a_killed_run_are_removed(tmp_path):
+    left = [
+        tmp_path / CHECKPOINT_FOLDER / ".ckpt_000000000008.0123abcd.npz",
+        tmp_path / callbacks.SAMPLE_FOLDER / "stage_00_0000000008" / ".note_00_p060.0123abcd.wav",
+        tmp_path / ".log.0123abcd.jsonl",
+        tmp_path / ".config.0123abcd.json",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    train(tmp_path, total_num_images=4)
+    assert not any(path.exists() for path in left)
+
+
+# --- Signals ---
+
+
+def kill_self(number=signal.SIGINT):
+    os.kill(os.getpid(), number)
+
+
+def test_a_signal_in_the_very_last_step_changes_nothing(undisturbed, tmp_path):
+    class Late(Trainer):
+        def _refuse_non_finite(self, terms):
+            if self.state.images == 44:
+                kill_self()
+
+    said = []
+    outcome = Late(small_experiment(), tmp_path, said.append).run()
+    assert outcome.finished
+    assert outcome.signal is None
+    assert "Stopping after this step ..." in said
+    assert_same_weights(final(undisturbed[0]), final(tmp_path))
+
+
+def test_a_signal_while_notes_render_stops_at_once(tmp_path):
+    class Early(Trainer):
+        def _load_notes(self):
+            kill_self(signal.SIGTERM)
+            return super()._load_notes()
+
+    said = []
+    outcome = Early(small_experiment(), tmp_path, said.append).run()
+    assert (outcome.finished, outcome.signal) == (False, signal.SIGTERM)
+    assert said == ["Stopping after this step ..."]
+
+
+def test_a_signal_while_the_normaliser_is_fitted_stops_at_once(tmp_path):
+    said = []
+
+    def say(line):
+        said.append(line)
+        if line.startswith("Fitting"):
+            kill_self()
+
+    outcome = train(tmp_path, say, data_normalizer="specgrams_simple_normalizer")
+    assert (outcome.finished, outcome.signal) == (False, signal.SIGINT)
+    assert said[-1] == "Stopping after this step ..."
+    assert final(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_second_signal_ends_at_once(second, expected):
+    said = []
+    with Interruption(said.append) as interruption:
+        kill_self(signal.SIGTERM)
+        assert interruption.received == signal.SIGTERM
+        with pytest.raises(expected) as caught:
+            kill_self(second)
+    assert said == ["Stopping after this step ..."]
+    if expected is SystemExit:
+        assert caught.value.code == 128 + signal.SIGTERM
+
+
 def test_by_the_clock(tmp_path):
     outcome = train(tmp_path, train_time_limit=3.0, total_num_images=10**9)
     assert outcome.finished
@@ -154,13 +338,6 @@ def test_fitted_normalisers_are_kept_by_the_run(tmp_path, kind):
     assert train(
         tmp_path, data_normalizer=f"specgrams_{kind}_normalizer", total_num_images=20
     ).was_finished
-
-
-def test_the_log_loses_rows_that_were_not_saved(tmp_path):
-    log = tmp_path / callbacks.LOG_FILE
-    log.write_text('{"images": 8}\n{"images": 16}\n{"imag')
-    callbacks.trim_log(log, 8)
-    assert [json.loads(line) for line in log.read_text().splitlines()] == [{"images": 8}]
 
 
 # --- As processes ---

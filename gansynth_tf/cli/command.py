@@ -1,16 +1,46 @@
-"""What every command does: parse its flags, run, and turn bad input into one sentence."""
+"""What every command does: parse its flags, run, and turn bad input into one sentence.
 
+What is slow to import (TensorFlow, and all that uses it) is imported inside the functions of the
+commands, so that Ctrl-C is answered from the start.
+"""
+
+import contextlib
 import difflib
+import os
+import pathlib
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from absl import flags
 
-from gansynth_tf import config
-from gansynth_tf.config import UserError
-
-BAD_INPUT = 2
 FAILED = 1
+BAD_INPUT = 2
+INTERRUPTED = 130
+OUTPUT_CLOSED = 141  # as the shell says of a command that SIGPIPE ended
+
+# Flags of the original that are called otherwise here: the first that a command has is meant.
+_RENAMED = {
+    "train_root_dir": ("run_dir", "model"),
+    "ckpt_dir": ("model", "run_dir"),
+    "batch_size": ("count", "batch_size_schedule"),
+}
+# Flags of the original that have no counterpart, and what there is instead.
+_NO_SERVERS = "there are no parameter servers"
+_GONE = {
+    "hparams": "every setting is a flag, such as --fmap_max=128",
+    "train_data_path": "notes come from --dataset_name=embedded, the only data set so far",
+    "tfds_data_dir": "notes come from --dataset_name=embedded, the only data set so far",
+    "gen_gl_consistency_loss_weight": "there is no such loss",
+    "master": _NO_SERVERS,
+    "ps_tasks": _NO_SERVERS,
+    "task": _NO_SERVERS,
+    "debug_hook": "a loss that is not finite stops the run and is named",
+    "g_fn": "the networks are always those for specgrams",
+    "d_fn": "the networks are always those for specgrams",
+    "midi_file": "MIDI files cannot be played yet, only --pitches=60,64,67",
+}
 
 
 def run_command(
@@ -19,38 +49,130 @@ def run_command(
     define: Callable[[flags.FlagValues], None],
     body: Callable[[flags.FlagValues], int | None],
     arguments: list[str] | None = None,
+    defaults: Mapping[str, str] = MappingProxyType({}),
 ) -> int:
-    """Parses ``arguments`` (default: the command line) and runs ``body``; returns an exit code."""
+    """Parses ``arguments`` (default: the command line) and runs ``body``; returns an exit code.
+
+    Each of ``defaults`` (flag to value) is as if given first, where neither the command line nor
+    a flagfile gives that flag.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        code = _run(name, description, define, body, arguments, defaults)
+        # Now, and not when Python ends, where a closed pipe could only be complained about.
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Nobody reads on (`| head`): nothing is wrong, and nobody to tell.
+        close_output()
+        return OUTPUT_CLOSED
+    except OSError as error:
+        return _complain(name, error, FAILED)
+    except MemoryError as error:
+        return _complain(name, _exhausted(error), FAILED)
+    except KeyboardInterrupt:
+        return _complain(name, "interrupted.", INTERRUPTED)
+    except Exception as error:
+        if not _is_exhaustion(error):
+            raise
+        return _complain(name, _exhausted(error), FAILED)
+
+
+def _run(name, description, define, body, arguments, defaults) -> int:
+    from gansynth_tf import config
+
     values = flags.FlagValues()
     flags.DEFINE_boolean("helpshort", False, "Shows the flags and ends.", flag_values=values)
     flags.DEFINE_boolean("help", False, "Shows the flags and ends.", flag_values=values)
     define(values)
-    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        rest = _parse(values, name, config.expand(arguments))
+        rest = _parse(values, name, arguments, defaults)
         if values.help or values.helpshort:
-            print(f"{name}: {description}\n{values.get_help()}")
+            print(f"{description}\n\n{_help(values)}")
             return 0
         if rest:
-            raise UserError(f"{rest[0]!r} was not expected: every argument is a --flag=value.")
+            raise config.UserError(
+                f"{rest[0]!r} was not expected: every argument is a --flag=value."
+            )
         return body(values) or 0
-    except UserError as error:
+    except config.UserError as error:
         return _complain(name, error, BAD_INPUT)
-    except OSError as error:
-        return _complain(name, error, FAILED)
-    except KeyboardInterrupt:
-        return _complain(name, "interrupted.", 130)
 
 
-def _parse(values, name, arguments) -> list[str]:
+def _parse(values, name, arguments, defaults) -> list[str]:
+    from gansynth_tf import config
+
+    given = config.flag_names(arguments)
+    added = [f"--{flag}={value}" for flag, value in defaults.items() if flag not in given]
+    expanded = config.expand([*added, *arguments])
+    # What is no flag of this command, but would pass: the one is expanded, absl knows the other.
+    for foreign in ("config", "undefok"):
+        if foreign in given and foreign not in values:
+            raise config.UserError(f"--{foreign} is no flag of {name}.")
     try:
-        return values([name, *arguments])[1:]
+        return values([name, *expanded])[1:]
     except flags.UnrecognizedFlagError as error:
-        near = difflib.get_close_matches(error.flagname, list(values), 1, 0.5)
-        hint = f"; did you mean --{near[0]}?" if near else "."
-        raise UserError(f"--{error.flagname} is no flag of {name}{hint}") from error
+        hint = _hint(error.flagname, [*values, "flagfile"])
+        raise config.UserError(f"--{error.flagname} is no flag of {name}{hint}") from error
     except flags.Error as error:
-        raise UserError(str(error)) from error
+        raise config.UserError(str(error)) from error
+
+
+def _hint(flag: str, known: list[str]) -> str:
+    """What to give in place of a flag that there is not: the end of a sentence."""
+    if flag in _GONE:
+        return f": {_GONE[flag]}."
+    near = [other for other in _RENAMED.get(flag, ()) if other in known]
+    near = near or difflib.get_close_matches(flag, known, 1, 0.5)
+    return f"; did you mean --{near[0]}?" if near else "."
+
+
+def _help(values: flags.FlagValues) -> str:
+    """Every flag, what it does, and its default."""
+    lines = ["--flagfile=PATH", "    Reads flags from a file, one --name=value a line."]
+    for name in sorted(values):
+        flag = values[name]
+        default = "" if flag.default is None else f" Default: {flag.default_as_str}."
+        lines.append(f"--[no]{name}" if flag.boolean else f"--{name}")
+        lines += textwrap.wrap(
+            flag.help + default, 96, initial_indent="    ", subsequent_indent="    "
+        )
+    return "\n".join(lines)
+
+
+def check_folder(flag: str, given: str, *inside: str) -> None:
+    """Refuses a flag whose folder, or one ``inside`` it, has a file in its place.
+
+    Raises:
+      UserError: names the flag and the file.
+    """
+    from gansynth_tf.config import UserError
+
+    for path in (pathlib.Path(given), *(pathlib.Path(given, name) for name in inside)):
+        if path.exists() and not path.is_dir():
+            raise UserError(f"--{flag}={given} must be a folder, and {path} is a file.")
+
+
+def close_output() -> None:
+    """Sends all further output to nowhere, once nobody reads it any more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError):  # an output that is no file of the system has no number
+        os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def _is_exhaustion(error: Exception) -> bool:
+    """Whether this is TensorFlow's way to say that memory is used up."""
+    tensorflow = sys.modules.get("tensorflow")  # who never imported it never raised it
+    return tensorflow is not None and isinstance(error, tensorflow.errors.ResourceExhaustedError)
+
+
+def _exhausted(error: Exception) -> str:
+    reason = str(error).strip().splitlines() or ["no more could be had"]
+    return (
+        f"the memory does not suffice ({reason[0]}): a smaller --batch_size_schedule, --fmap_max, "
+        f"--fake_batch_size or --embedded_instruments takes less."
+    )
 
 
 def _complain(name, error, code) -> int:

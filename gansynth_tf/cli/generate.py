@@ -5,11 +5,7 @@ import sys
 
 from absl import flags
 
-from gansynth_tf import generation
-from gansynth_tf.checkpoint import CheckpointError
-from gansynth_tf.cli.command import run_command
-from gansynth_tf.config import UserError
-from gansynth_tf.instrument import load_run
+from gansynth_tf.cli.command import check_folder, run_command
 
 
 def _define(values):
@@ -31,12 +27,18 @@ def _define(values):
 
 
 def _generate(values) -> int:
+    from gansynth_tf import generation
+    from gansynth_tf.checkpoint import CheckpointError
+    from gansynth_tf.config import UserError
+    from gansynth_tf.instrument import load_run
+
     for name in ("model", "output_dir"):
         if not values[name].value:
             raise UserError(f"--{name}=DIR is needed.")
     if not values.pitches and not values.interpolate:
         raise UserError("--pitches=60,64,67 or --interpolate is needed: what to play.")
     pitches = _pitches(values.pitches)
+    check_folder("output_dir", values.output_dir)
     try:
         instrument = load_run(values.model)
         pitches = pitches or [
@@ -58,6 +60,8 @@ def _generate(values) -> int:
 
 
 def _pitches(entries) -> list[int]:
+    from gansynth_tf.config import UserError
+
     try:
         return [int(entry) for entry in entries or ()]
     except ValueError:

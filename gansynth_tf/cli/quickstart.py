@@ -3,14 +3,15 @@
 import pathlib
 import sys
 
-from gansynth_tf import quickstart, report
 from gansynth_tf.cli import train
 from gansynth_tf.cli.command import run_command
 
-DEFAULTS = ("--config=quickstart", "--run_dir=runs/quickstart")
+DEFAULTS = {"config": "quickstart", "run_dir": "runs/quickstart"}
 
 
 def _quickstart(values) -> int:
+    from gansynth_tf import quickstart, report
+
     code = train.train(values)
     if code or values.dry_run:
         return code
@@ -28,10 +29,8 @@ def _quickstart(values) -> int:
 def main(arguments=None) -> int:
     """Runs the command; returns its exit code. Its flags are those of gansynth_train."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    given = " ".join(arguments)
-    defaults = [default for default in DEFAULTS if default.partition("=")[0] not in given]
     return run_command(
-        "gansynth_quickstart", __doc__, train.define, _quickstart, [*defaults, *arguments]
+        "gansynth_quickstart", __doc__, train.define, _quickstart, arguments, DEFAULTS
     )
 
 

@@ -5,6 +5,7 @@ count sees the notes that it would have seen, without reading those before.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -70,9 +71,11 @@ def stage_batches(
     config: PipelineConfig,
     seed: int,
     first_image: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tf.data.Dataset:
     """Endless batches {"specgrams", "labels"} of ``stage``, from ``first_image`` on.
 
+    ``progress(done, total)`` is told while notes are encoded for ``cache="memory"``.
     ``specgrams`` are [batch, time, freq, 2] as ``networks.stage_specgrams`` gives them;
     ``labels`` [batch] int32. Shapes are static.
     """
@@ -83,7 +86,7 @@ def stage_batches(
         return networks.stage_specgrams(network_config, full, stage.num_blocks, by_frequency)
 
     if config.cache == "memory":
-        store, finish = tf.constant(encode_all(notes.waves, encode)), tf.identity
+        store, finish = tf.constant(encode_all(notes.waves, encode, progress)), tf.identity
     else:
         store, finish = tf.constant(notes.waves), encode
     all_labels = tf.constant(labels)
@@ -101,13 +104,20 @@ def stage_batches(
     return starts.map(make, num_parallel_calls=parallel, deterministic=True).prefetch(2)
 
 
-def encode_all(waves: np.ndarray, encode) -> np.ndarray:
-    """Applies ``encode`` to all waves in batches of one fixed size."""
+def encode_all(
+    waves: np.ndarray, encode, progress: Callable[[int, int], None] | None = None
+) -> np.ndarray:
+    """Applies ``encode`` to all waves in batches of one fixed size.
+
+    ``progress(done, total)`` is called after each; what it raises ends the work.
+    """
     encode = tf.function(encode, reduce_retracing=True)
-    parts = [
-        encode(tf.constant(waves[start : start + _ENCODE_BATCH])).numpy()
-        for start in range(0, len(waves), _ENCODE_BATCH)
-    ]
+    parts = []
+    for start in range(0, len(waves), _ENCODE_BATCH):
+        chosen = waves[start : start + _ENCODE_BATCH]
+        parts.append(encode(tf.constant(chosen)).numpy())
+        if progress is not None:
+            progress(start + len(chosen), len(waves))
     return np.concatenate(parts)
 
 

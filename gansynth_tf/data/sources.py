@@ -6,6 +6,8 @@ from gansynth_tf.data import synth
 from gansynth_tf.data.pipeline import Notes
 
 DATASETS = ("embedded",)
+MAX_INSTRUMENTS = 1000  # of a family, as the synthesiser has it
+_MIDI = range(128)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,15 +35,34 @@ class DataConfig:
             raise ValueError(
                 f"dataset_name must be one of {', '.join(DATASETS)}, not {self.dataset_name!r}."
             )
-        if not 0 <= self.min_pitch <= self.max_pitch <= 127:
+        for name in ("min_pitch", "max_pitch"):
+            if getattr(self, name) not in _MIDI:
+                raise ValueError(
+                    f"{name} must be a MIDI pitch from 0 to 127, not {getattr(self, name)}."
+                )
+        if self.min_pitch > self.max_pitch:
             raise ValueError(
-                f"min_pitch and max_pitch must be MIDI pitches in ascending order, "
-                f"not {self.min_pitch} and {self.max_pitch}."
+                f"min_pitch must be at most max_pitch, not {self.min_pitch} with "
+                f"max_pitch={self.max_pitch}."
             )
-        if self.embedded_instruments < 1:
+        self._check_embedded()
+
+    def _check_embedded(self) -> None:
+        """What the synthesiser would refuse as well, but under names that no user gave."""
+        if not 1 <= self.embedded_instruments <= MAX_INSTRUMENTS:
             raise ValueError(
-                f"embedded_instruments must be at least 1, not {self.embedded_instruments}."
+                f"embedded_instruments must be from 1 to {MAX_INSTRUMENTS}, "
+                f"not {self.embedded_instruments}."
             )
+        velocities = self.embedded_velocities
+        is_set = velocities and len(set(velocities)) == len(velocities)
+        if not is_set or not all(velocity in _MIDI[1:] for velocity in velocities):
+            raise ValueError(
+                f"embedded_velocities must be different MIDI velocities from 1 to 127 such as "
+                f"50,100, not {','.join(map(str, velocities))!r}."
+            )
+        if not 0 <= self.embedded_seed < 2**31:
+            raise ValueError(f"embedded_seed must be in [0, 2^31), not {self.embedded_seed}.")
 
 
 def synth_config(config: DataConfig, sample_rate: int, audio_length: int) -> synth.SynthConfig:

@@ -9,6 +9,7 @@ models are in `voices.py`; this module holds the schema, the order and the rende
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -334,6 +335,7 @@ def render_arrays(
       processes: how many processes render; 0 takes one per CPU core. Small sets are rendered
         here, since starting a worker takes about as long.
       progress: called with (notes done, notes in all), from any thread but one call at a time.
+        What it raises ends the rendering and is raised here.
 
     Returns:
       NoteArrays of `config.num_notes` notes; audio float32 [n, audio_length].
@@ -389,7 +391,17 @@ def _render_in_workers(
     qualities: np.ndarray,  # [n, 10], written
     mark: Callable[[int], None],
 ) -> None:
+    stop, raised = threading.Event(), []
+
+    def tell(index: int) -> None:
+        try:
+            mark(index)
+        except BaseException as error:  # it belongs to the caller's thread
+            raised.append(error)
+            stop.set()
+
     def serve(worker: int) -> None:
+        _block_interrupts()
         # Interleaved, because families differ in cost and follow one another.
         indices = range(worker, len(audio), processes)
         try:
@@ -399,9 +411,12 @@ def _render_in_workers(
                 process.stdin.write(json.dumps(order, default=int).encode())
                 process.stdin.close()
                 for index in indices:
+                    if stop.is_set():
+                        process.kill()
+                        return
                     _read_into(process.stdout, audio[index])
                     _read_into(process.stdout, qualities[index])
-                    mark(index)
+                    tell(index)
         except (OSError, EOFError) as error:
             warnings.warn(
                 f"A rendering worker failed ({error!r}); its notes are rendered in this process.",
@@ -410,10 +425,29 @@ def _render_in_workers(
             )
 
     threads = [threading.Thread(target=serve, args=(worker,)) for worker in range(processes)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        # Of no effect after a whole run; after an exception here, such as Ctrl-C, it ends the
+        # workers, which would otherwise keep the interpreter from leaving.
+        stop.set()
+        for thread in threads:
+            if thread.ident is not None:
+                thread.join()
+    if raised:
+        raise raised[0]
+
+
+def _block_interrupts() -> None:
+    """Keeps Ctrl-C from processes that this thread starts: they inherit its signal mask.
+
+    A terminal sends SIGINT to all of them; what it means is the parent's to decide.
+    """
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _new_worker() -> subprocess.Popen:

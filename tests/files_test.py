@@ -1,0 +1,38 @@
+"""Files come whole or not at all, and what a killed process left is tidied away."""
+
+import contextlib
+
+import pytest
+
+from gansynth_tf import files
+
+pytestmark = pytest.mark.latest
+
+
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_takes_its_name_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with contextlib.suppress(ValueError), files.replacing(path) as temporary:
+        assert temporary.suffix == ".txt"
+        temporary.write_text("half")
+        raise ValueError
+    assert (names(tmp_path), path.read_text()) == (["a.txt"], "old")
+    files.write_atomically(path, lambda file: file.write(b"new"))
+    assert (names(tmp_path), path.read_text()) == (["a.txt"], "new")
+
+
+def test_only_our_temporaries_are_removed(tmp_path):
+    with files.replacing(tmp_path / "note_1.wav") as ours:
+        left = ours.name
+        ours.write_bytes(b"")
+    (tmp_path / left).write_bytes(b"of a process that was killed")
+    kept = [".note_1.wav", ".note_1.0123.wav", ".other.01234567.wav", ".note_1.01234567.txt"]
+    for name in kept:
+        (tmp_path / name).write_bytes(b"")
+    files.remove_temporaries(tmp_path, "note_*.wav")
+    assert names(tmp_path) == sorted([*kept, "note_1.wav"])
+    files.remove_temporaries(tmp_path / "missing", "note_*.wav")

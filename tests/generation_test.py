@@ -1,0 +1,109 @@
+"""A folder of notes: the earlier set goes only when the new one is whole."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from experiments import small_experiment
+
+from gansynth_tf import checkpoint, generation, wavfiles
+from gansynth_tf.checkpoint import CheckpointError
+from gansynth_tf.instrument import Instrument
+from gansynth_tf.training import CHECKPOINT_FOLDER, Trainer
+
+pytestmark = pytest.mark.latest
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    Trainer(small_experiment(total_num_images=8), folder, lambda _: None).run()
+    return checkpoint.load_latest(folder / CHECKPOINT_FOLDER)
+
+
+@pytest.fixture(scope="module")
+def instrument(saved):
+    return Instrument(saved)
+
+
+def write(instrument, folder, pitches, seed=1):
+    chosen = generation.notes_of_pitches(instrument, pitches, 1, seed)
+    return generation.write_notes(instrument, folder, *chosen, seed)
+
+
+def contents(folder) -> dict:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+OTHERS = {generation.MANIFEST, generation.LATENTS, generation.PICTURE}
+
+
+def test_an_earlier_set_is_replaced_and_nothing_else(instrument, tmp_path):
+    write(instrument, tmp_path, [60, 61, 62])
+    (tmp_path / "note_0009_p060.wav").write_bytes(b"in no manifest")
+    (tmp_path / ".note_0000_p060.0123abcd.wav").write_bytes(b"left by a killed process")
+    names = write(instrument, tmp_path, [60, 62])
+    assert names == ["note_0000_p060.wav", "note_0001_p062.wav"]
+    assert contents(tmp_path).keys() == OTHERS | {*names, "note_0009_p060.wav"}
+
+
+def test_a_model_without_finite_notes_destroys_nothing(instrument, saved, tmp_path):
+    write(instrument, tmp_path, [60, 61])
+    before = contents(tmp_path)
+    name = "ema_generator/generator_block_1_conv1/kernel"
+    spoilt = saved.arrays | {name: np.nan * saved.arrays[name]}
+    broken = Instrument(dataclasses.replace(saved, arrays=spoilt))
+    with pytest.raises(CheckpointError, match=f"{saved.path.name} cannot be played"):
+        write(broken, tmp_path, [62])
+    assert contents(tmp_path) == before
+    with pytest.raises(CheckpointError):
+        write(broken, tmp_path / "new", [62])
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_write_that_fails_leaves_the_earlier_manifest_and_its_notes(
+    instrument, tmp_path, monkeypatch
+):
+    write(instrument, tmp_path, [60, 61, 62])
+    before = contents(tmp_path)
+
+    def fail(path, *_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(wavfiles, "write_wav", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write(instrument, tmp_path, [60], seed=2)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        b"\xff\xfe\x00\x00",
+        b"file,pitch\nnote_0000_p060\x00.wav,60\n",
+        b"file\n../note_0000_p060.wav\nnote_/../x.wav\n",
+        b"file\n" + b"x" * 200_000 + b"\n",
+        b"",
+        b"pitch\n60\n",
+        b"file,pitch\n\n,,,,\n",
+    ],
+)
+def test_a_manifest_that_is_not_ours_names_nothing(tmp_path, manifest):
+    (tmp_path / generation.MANIFEST).write_bytes(manifest)
+    assert generation.earlier_wavs(tmp_path) == set()
+
+
+def test_a_strange_manifest_is_written_over(instrument, tmp_path):
+    (tmp_path / generation.MANIFEST).write_bytes(b"file\n\xff\x00\n")
+    assert contents(tmp_path).keys() < OTHERS
+    names = write(instrument, tmp_path, [61])
+    assert contents(tmp_path).keys() == OTHERS | set(names)
+    assert generation.earlier_wavs(tmp_path) == set(names)
+
+
+def test_interpolation_goes_from_one_timbre_to_another(instrument):
+    latents, pitches = generation.interpolation(instrument, [60, 62], 3, seed=4)
+    assert pitches.tolist() == [60, 60, 60, 62, 62, 62]
+    np.testing.assert_array_equal(latents[:3], latents[3:])
+    ends = instrument.latents(4, 2)
+    np.testing.assert_allclose(latents[[0, 2]], ends, atol=1e-6)
