@@ -92,6 +92,10 @@ class UserError(Exception):
     """Bad input: one sentence for the user, no traceback."""
 
 
+class UnknownConfigError(UserError):
+    """A ``--config`` that there is not."""
+
+
 # --- Flagfiles ---
 
 
@@ -110,13 +114,15 @@ def config_path(name: str) -> pathlib.Path:
     """Path of a shipped flagfile.
 
     Raises:
-      UserError: no such name.
+      UnknownConfigError: no such name.
     """
     if name not in config_names():
         near = [ORIGINAL_CONFIGS[name]] if name in ORIGINAL_CONFIGS else None
         near = near or difflib.get_close_matches(name, config_names(), 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise UserError(f"--config={name} is unknown: {hint}There are {', '.join(config_names())}.")
+        raise UnknownConfigError(
+            f"--config={name} is unknown: {hint}There are {', '.join(config_names())}."
+        )
     return flagfile_folder() / f"{name}.cfg"
 
 

@@ -255,6 +255,7 @@ def test_defaults_of_quickstart(arguments, expected, tmp_path, monkeypatch):
         (train, ["--run_dir=r", "--ps_tasks=1"], "there are no parameter servers"),
         (train, ["--run_dir=r", "--config=mel_prog_hires"], "did you mean mel_if_hires?"),
         (generate, ["--config=tiny"], "--config is no flag of gansynth_generate"),
+        (generate, ["--config=none"], "--config is no flag of gansynth_generate"),
         (generate, ["--ckpt_dir=m"], "did you mean --model?"),
         (generate, ["--batch_size=m"], "did you mean --count?"),
         (generate, ["--midi_file=m"], "MIDI files cannot be played yet"),

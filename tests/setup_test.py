@@ -310,7 +310,7 @@ def installed(built, tmp_path_factory) -> pathlib.Path:
 )
 def test_the_installed_commands_run_from_an_empty_folder(installed, tmp_path, command):
     environment = {**os.environ, "PYTHONPATH": str(installed)}
-    del environment["TF_CPP_MIN_LOG_LEVEL"]  # the tests' choice; the commands have their own
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # the tests' choice; the commands have their own
     # -P: not the folder of the script or the current one, but PYTHONPATH and then site-packages.
     python = [sys.executable, "-P"]
     script, *arguments = command

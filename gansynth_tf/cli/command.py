@@ -102,13 +102,17 @@ def _run(name, description, define, body, arguments, defaults) -> int:
 def _parse(values, name, arguments, defaults) -> list[str]:
     from gansynth_tf import config
 
-    given = config.flag_names(arguments)
+    try:
+        given = config.flag_names(arguments)
+    except config.UnknownConfigError as error:
+        # To a command that takes none, the nearest name would be no help.
+        raise error if "config" in values else _foreign("config", name) from error
     added = [f"--{flag}={value}" for flag, value in defaults.items() if flag not in given]
     expanded = config.expand([*added, *arguments])
     # What is no flag of this command, but would pass: the one is expanded, absl knows the other.
     for foreign in ("config", "undefok"):
         if foreign in given and foreign not in values:
-            raise config.UserError(f"--{foreign} is no flag of {name}.")
+            raise _foreign(foreign, name)
     try:
         return values([name, *expanded])[1:]
     except flags.UnrecognizedFlagError as error:
@@ -116,6 +120,12 @@ def _parse(values, name, arguments, defaults) -> list[str]:
         raise config.UserError(f"--{error.flagname} is no flag of {name}{hint}") from error
     except flags.Error as error:
         raise config.UserError(str(error)) from error
+
+
+def _foreign(flag: str, name: str) -> Exception:
+    from gansynth_tf.config import UserError
+
+    return UserError(f"--{flag} is no flag of {name}.")
 
 
 def _hint(flag: str, known: list[str]) -> str:
