@@ -61,6 +61,7 @@ class Interruption:
 
     def __init__(self, say=print, signals=(signal.SIGINT, signal.SIGTERM)):
         self.say, self.signals, self.received = say, signals, None
+        self._speaking = False
 
     def __enter__(self):
         self._before = {number: signal.signal(number, self._receive) for number in self.signals}
@@ -72,11 +73,24 @@ class Interruption:
 
     def _receive(self, number, _):
         if self.received is not None:
+            # Where Ctrl-C ended the reader of the output too (`| tee log`), speaking is what
+            # sends the second one, and nobody is in such a hurry.
+            if self._speaking and number == signal.SIGTERM:
+                return
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         self.received = number
         # A signal may come in the midst of another write to the same stream, which then refuses.
-        with contextlib.suppress(RuntimeError, OSError):
+        with contextlib.suppress(RuntimeError, OSError), self.speaking():
             self.say("Stopping after this step ...")
+
+    @contextlib.contextmanager
+    def speaking(self):
+        """Within it, a SIGTERM asks as the first signal does, but never ends at once."""
+        before, self._speaking = self._speaking, True
+        try:
+            yield
+        finally:
+            self._speaking = before
 
 
 class Trainer:
@@ -85,7 +99,13 @@ class Trainer:
     def __init__(self, experiment: Experiment, run_dir, say=print):
         self.experiment = experiment
         self.run_dir = pathlib.Path(run_dir)
-        self.say = say
+        self._tell = say
+        self.interruption = None
+
+    def say(self, text: str) -> None:
+        """Tells ``text`` to whom the trainer was made for."""
+        with self.interruption.speaking() if self.interruption else contextlib.nullcontext():
+            self._tell(text)
 
     def run(self) -> Outcome:
         """Trains until the schedule ends, or a signal asks to stop.
@@ -104,7 +124,7 @@ class Trainer:
         # Asked for before any work, so that a folder that cannot be written is no surprise later.
         folder.mkdir(parents=True, exist_ok=True)
         self._remove_temporaries()
-        with Interruption(self.say) as interruption:
+        with Interruption(self._tell) as interruption:
             self.interruption = interruption
             with contextlib.suppress(_StopError):
                 self._train(latest)

@@ -372,6 +372,25 @@ def test_ctrl_c_saves_and_ends(tmp_path):
     assert final(tmp_path).state.images > 0
 
 
+def test_ctrl_c_saves_though_it_ended_the_reader_of_the_output_too(tmp_path):
+    """``gansynth_train | tee log``: a terminal's Ctrl-C ends tee at once."""
+    arguments = small_flags(total_num_images=10**6, stable_stage_num_images=10**6)
+    process = subprocess.Popen(
+        command(*arguments, f"--run_dir={tmp_path}", "--log_seconds=1"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while "images/s" not in process.stdout.readline():
+        pass
+    process.stdout.close()
+    process.send_signal(signal.SIGINT)
+    errors = process.stderr.read()
+    assert process.wait(60) != 0
+    assert "Traceback" not in errors
+    assert final(tmp_path).state.images > 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_kill_9_and_the_same_command_again(tmp_path, seed):

@@ -62,7 +62,8 @@ def train(values) -> int:
     if outcome.was_finished:
         print(f"The run in {run_dir} is finished: {outcome.state.images:,} images.")
     if outcome.signal is not None:
-        print("Interrupted and saved. The same command goes on from here.")
+        saved = "Interrupted and saved. The same command goes on from here."
+        print(saved if outcome.state.images else "Interrupted before the first step.")
         return INTERRUPTED[outcome.signal]
     return 0
 
