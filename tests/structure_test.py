@@ -19,9 +19,9 @@ LAYERS = (
     | {"music", "pictures"},
     {"model", "costs", "variables"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"},
-    {"checkpoint", "callbacks", "training", "experiment", "instrument", "generation"},
+    {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"},
     {"config", "report", "quickstart"}
-    | {"cli", "cli.command", "cli.generate", "cli.quickstart", "cli.train"},
+    | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"},
 )
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 

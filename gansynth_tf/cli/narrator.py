@@ -1,0 +1,30 @@
+"""Progress to whoever reads a command's output, and what happens when nobody does any more."""
+
+import signal
+
+from gansynth_tf.cli.command import close_output
+
+
+class Narrator:
+    """Prints how the run goes; where nobody reads it any more, has the run saved and ended.
+
+    As other commands do (`gansynth_train ... | head -1`), but not in the middle of a step.
+    """
+
+    def __init__(self):
+        self.is_unheard = False
+
+    def say(self, text: str) -> None:
+        """Prints a line at once.
+
+        Raises:
+          BrokenPipeError: nobody reads, and there is no run yet that could be asked to end.
+        """
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            if signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, signal.SIG_IGN, None):
+                raise
+            self.is_unheard = True
+            close_output()
+            signal.raise_signal(signal.SIGTERM)  # what asks the trainer to stop and save
