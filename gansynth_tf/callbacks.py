@@ -3,6 +3,7 @@
 import json
 import pathlib
 import time
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -28,7 +29,14 @@ _SHOWN = {
 class Observers:
     """Everything that watches one stage of a run."""
 
-    def __init__(self, experiment: Experiment, run_dir, model: GANSynth, stage: Stage, say):
+    def __init__(
+        self,
+        experiment: Experiment,
+        run_dir: str | pathlib.Path,
+        model: GANSynth,
+        stage: Stage,
+        say: Callable[[str], object],
+    ):
         self.experiment, self.model, self.stage, self.say = experiment, model, stage, say
         self.run_dir = pathlib.Path(run_dir)
         self.writer = None
@@ -83,7 +91,7 @@ class Observers:
         self._sums, self._count = {}, 0
         self._clock, self._last = now, state
 
-    def _progress_line(self, state, row, speed) -> str:
+    def _progress_line(self, state: RunState, row: dict, speed: float) -> str:
         losses = "  ".join(f"{label} {row[name]:.3g}" for name, label in _SHOWN.items())
         return (
             f"stage {state.stage} {self.stage.kind}  {state.images:,} images  "
@@ -91,7 +99,7 @@ class Observers:
             f"{speed:.3g} images/s  {self._time_left(state, speed)}  {losses}"
         )
 
-    def _progress(self, state) -> str:
+    def _progress(self, state: RunState) -> str:
         """Share of the run that is done and, in a transition, the newest block's weight."""
         schedule = self.experiment.schedule
         if schedule.train_time_limit is not None:
@@ -103,7 +111,7 @@ class Observers:
             text += f", fade {schedule.fade(self.stage, state.images, state.seconds):.2f}"
         return text
 
-    def _time_left(self, state, speed) -> str:
+    def _time_left(self, state: RunState, speed: float) -> str:
         """Of the stage: later stages run at another speed."""
         schedule = self.experiment.schedule
         if schedule.train_time_limit is not None:
@@ -113,7 +121,7 @@ class Observers:
         images = self.stage.end_image - state.images
         return f"{duration(images / max(speed, 1e-9))} left in stage"
 
-    def samples(self, state: RunState, fade) -> None:
+    def samples(self, state: RunState, fade: float | None) -> None:
         """Writes notes of fixed latents over the pitches: wav, and a grid of rainbowgrams."""
         count = self.experiment.run.fake_batch_size
         pitches = np.asarray(self.model.config.vocabulary.pitches)
@@ -168,7 +176,7 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
-def read_log(path) -> list[dict]:
+def read_log(path: str | pathlib.Path) -> list[dict]:
     """Rows of a JSON lines log that have an image count; every other line is left out.
 
     A line may be cut off by a kill or be damaged on the disk: a log must not stop a resume.
@@ -188,7 +196,7 @@ def _parse_row(line: bytes) -> dict | None:
     return row
 
 
-def trim_log(path, images: int) -> None:
+def trim_log(path: str | pathlib.Path, images: int) -> None:
     """Drops rows beyond ``images``: a resumed run writes them again."""
     path = pathlib.Path(path)
     if not path.exists():

@@ -14,6 +14,7 @@ import pathlib
 import re
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -93,7 +94,12 @@ class Checkpoint:
 
 
 def save(
-    folder, arrays: dict, state: RunState, settings: dict, keep: int = 2, say=print
+    folder: str | pathlib.Path,
+    arrays: dict,
+    state: RunState,
+    settings: dict,
+    keep: int = 2,
+    say: Callable[[str], object] = print,
 ) -> pathlib.Path:
     """Writes a checkpoint and removes all but the last ``keep`` and those of a stage's end.
 
@@ -120,7 +126,7 @@ def save(
     return path
 
 
-def _set_aside(folder: pathlib.Path, written: pathlib.Path, say) -> None:
+def _set_aside(folder: pathlib.Path, written: pathlib.Path, say: Callable[[str], object]) -> None:
     """Renames checkpoints beyond ``written``: counted among the newest, they would displace it."""
     for ahead in list_checkpoints(folder):
         if ahead.name > written.name:
@@ -129,7 +135,7 @@ def _set_aside(folder: pathlib.Path, written: pathlib.Path, say) -> None:
             say(f"{ahead.name}, which could not be used, is now {aside.name}.")
 
 
-def list_checkpoints(folder) -> list[pathlib.Path]:
+def list_checkpoints(folder: str | pathlib.Path) -> list[pathlib.Path]:
     """Checkpoints of ``folder``, oldest first."""
     folder = pathlib.Path(folder)
     if not folder.is_dir():
@@ -137,7 +143,7 @@ def list_checkpoints(folder) -> list[pathlib.Path]:
     return sorted(path for path in folder.iterdir() if _NAME.match(path.name))
 
 
-def load(path) -> Checkpoint:
+def load(path: str | pathlib.Path) -> Checkpoint:
     """Reads one checkpoint.
 
     Raises:
@@ -166,7 +172,7 @@ def load(path) -> Checkpoint:
 
 
 @contextlib.contextmanager
-def fitting(path):
+def fitting(path: str | pathlib.Path) -> Iterator[None]:
     """Within it, what a checkpoint's content raises becomes a CheckpointError that names it."""
     try:
         yield
@@ -181,7 +187,9 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def load_latest(folder, warn=print) -> Checkpoint | None:
+def load_latest(
+    folder: str | pathlib.Path, warn: Callable[[str], object] = print
+) -> Checkpoint | None:
     """The newest checkpoint that can be read; each newer one that cannot is named by ``warn``.
 
     Returns:

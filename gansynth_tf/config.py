@@ -229,7 +229,7 @@ def define_experiment_flags(values: flags.FlagValues) -> None:
         define(name, default, _HELP[name], flag_values=values, **options)
 
 
-def _definer(annotation):
+def _definer(annotation: object):
     if annotation is bool:
         return flags.DEFINE_boolean, {}
     if annotation is int:
@@ -253,7 +253,7 @@ def given_values(values: flags.FlagValues) -> dict:
     return {name: _value(name, values[name].value) for name in names if values[name].present}
 
 
-def _value(name, value):
+def _value(name: str, value: object):
     if not isinstance(value, list):
         return value
     try:
@@ -361,7 +361,7 @@ def read_settings(run_dir: pathlib.Path) -> dict | None:
     return _checked(values, path)
 
 
-def _checked(values, path: pathlib.Path) -> dict:
+def _checked(values: dict, path: pathlib.Path) -> dict:
     """Values read from a file, their kinds checked, lists as tuples."""
     if not isinstance(values, dict):
         raise UserError(
@@ -382,5 +382,5 @@ def write_settings(run_dir: pathlib.Path, values: dict) -> None:
     write_atomically(run_dir / SETTINGS_FILE, lambda file: file.write(text.encode()))
 
 
-def _shown(value) -> str:
+def _shown(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

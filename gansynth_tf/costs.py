@@ -74,7 +74,7 @@ def stage_cost(config: NetworkConfig, num_blocks: int, batch_size: int) -> Stage
     return StageCost(parameters_g, parameters_d, forward_g, forward_d, update_g + update_d, memory)
 
 
-def _generator_layers(config, num_blocks):
+def _generator_layers(config: NetworkConfig, num_blocks: int):
     layers, kernel = [], (config.kernel_size, config.kernel_size)
     inputs = config.latent_vector_size + config.num_pitches
     for block in range(1, num_blocks + 1):
@@ -91,7 +91,7 @@ def _generator_layers(config, num_blocks):
     return [*layers, _Layer((1, 1, inputs, CHANNELS), time * freq)]
 
 
-def _products_of_upscaling(config) -> float:
+def _products_of_upscaling(config: NetworkConfig) -> float:
     """Share of a convolution's products that upscaling in the same operation leaves."""
     size, factors = config.kernel_size, config.resolutions.step()
     if not can_fuse(size, factors):
@@ -99,7 +99,7 @@ def _products_of_upscaling(config) -> float:
     return math.prod(2 / size for factor in factors if factor > 1)
 
 
-def _discriminator_layers(config, num_blocks):
+def _discriminator_layers(config: NetworkConfig, num_blocks: int):
     kernel = (config.kernel_size, config.kernel_size)
     filters = config.filters.num_filters
     time, freq = config.resolutions.resolution(num_blocks)

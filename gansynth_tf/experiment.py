@@ -75,7 +75,7 @@ _KEPT_ROOMS = (
 )
 
 
-def _fields(room) -> dict[str, dataclasses.Field]:
+def _fields(room: type) -> dict[str, dataclasses.Field]:
     """Value name -> field of one room."""
     return {
         RENAMED.get(field.name, field.name): field
@@ -121,7 +121,7 @@ def check_types(values: dict) -> None:
             raise ValueError(f"{name} must be {kind}, not {value!r}.")
 
 
-def _is_of(value, annotation) -> bool:
+def _is_of(value: object, annotation: object) -> bool:
     classes = _KINDS[annotation][0]
     if not isinstance(value, classes) or (isinstance(value, bool) and annotation is not bool):
         return False
@@ -164,7 +164,7 @@ class Experiment:
             for name, value in values.items()
         }
 
-        def build(room, **derived):
+        def build(room: type, **derived):
             own = {field.name: values[name] for name, field in _fields(room).items()}
             return room(**own, **derived)
 

@@ -4,6 +4,7 @@ import csv
 import io
 import pathlib
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,20 +21,30 @@ _PICTURE_NOTES = 64
 _WAV = re.compile(r"note_\d{4,}_p\d{3}\.wav")
 
 
-def notes_of_pitches(instrument: Instrument, pitches, count: int, seed: int):
+def notes_of_pitches(
+    instrument: Instrument, pitches: Sequence[int], count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """(latents, pitches) of ``count`` notes of each pitch, every one with a timbre of its own."""
     repeated = np.repeat(np.asarray(pitches, np.int32), count)
     return instrument.latents(seed, len(repeated)), repeated
 
 
-def interpolation(instrument: Instrument, pitches, count: int, seed: int):
+def interpolation(
+    instrument: Instrument, pitches: Sequence[int], count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """(latents, pitches) of ``count`` notes of each pitch, from one timbre over to another."""
     start, end = instrument.latents(seed, 2)
     path = slerp(start, end, np.linspace(0.0, 1.0, count)).astype(np.float32)
     return np.tile(path, (len(pitches), 1)), np.repeat(np.asarray(pitches, np.int32), count)
 
 
-def write_notes(instrument: Instrument, output_dir, latents, pitches, seed: int) -> list[str]:
+def write_notes(
+    instrument: Instrument,
+    output_dir: str | pathlib.Path,
+    latents: np.ndarray,
+    pitches: Sequence[int],
+    seed: int,
+) -> list[str]:
     """Writes one wav a note at one common gain, and what is needed to make them again.
 
     Files of an earlier manifest in the same folder are replaced: those that the new one does

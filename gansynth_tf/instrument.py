@@ -4,6 +4,7 @@ Neither data set nor discriminator nor optimizer is needed or loaded.
 """
 
 import pathlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -52,13 +53,13 @@ class Instrument:
                 experiment.schedule.fade(self.stage, saved.state.images, saved.state.seconds)
             )
 
-    def _make_specgrams(self, latents, one_hots):
+    def _make_specgrams(self, latents: np.ndarray, one_hots: tf.Tensor):
         blocks, config = self.stage.num_blocks, self.config.networks
         specgrams = self.generator(latents, one_hots, num_blocks=blocks, fade=self.fade)
         working = config.working_block(blocks, self.generator.normalizer.by_frequency)
         return box_upscale(specgrams, config.resolutions.shrink(working))
 
-    def specgrams(self, latents, pitches) -> np.ndarray:
+    def specgrams(self, latents: np.ndarray, pitches: Sequence[int]) -> np.ndarray:
         """Latents [n, latent] and MIDI pitches [n] -> specgrams [n, time, freq, 2].
 
         Raises:
@@ -74,11 +75,11 @@ class Instrument:
         one_hots = np.eye(len(self.vocabulary.pitches), dtype=np.float32)[labels]
         return _in_batches(self._specgrams, latents, one_hots)
 
-    def invert(self, specgrams) -> np.ndarray:
+    def invert(self, specgrams: np.ndarray) -> np.ndarray:
         """Specgrams [n, time, freq, 2] -> waves [n, samples]."""
         return _in_batches(self._waves, np.asarray(specgrams, np.float32))
 
-    def synthesize(self, latents, pitches) -> np.ndarray:
+    def synthesize(self, latents: np.ndarray, pitches: Sequence[int]) -> np.ndarray:
         """Latents [n, latent] and MIDI pitches [n] -> waves [n, samples]; peaks may exceed 1."""
         return self.invert(self.specgrams(latents, pitches))
 
@@ -93,7 +94,7 @@ class Instrument:
         return f"stage {self.stage.index} of 0-{last} ({self.stage.kind}), {time} x {freq}"
 
 
-def _in_batches(function, *arrays: np.ndarray) -> np.ndarray:
+def _in_batches(function: Callable[..., tf.Tensor], *arrays: np.ndarray) -> np.ndarray:
     """Applies ``function`` to batches of one size, the last one padded, and cuts the padding."""
     count = len(arrays[0])
     results = []
@@ -105,7 +106,7 @@ def _in_batches(function, *arrays: np.ndarray) -> np.ndarray:
     return np.concatenate(results)
 
 
-def load_run(path, warn=print) -> Instrument:
+def load_run(path: str | pathlib.Path, warn: Callable[[str], object] = print) -> Instrument:
     """The newest readable checkpoint of a run folder, ready to play.
 
     Raises:

@@ -78,7 +78,7 @@ def initial_normal(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:
 class _Weighted(keras.layers.Layer):
     """A kernel and a bias of known shape, created at once."""
 
-    def __init__(self, kernel_shape, init_scale, seed, name):
+    def __init__(self, kernel_shape: tuple[int, ...], init_scale: float, seed: int, name: str):
         super().__init__(name=name.replace("/", "_"))
         self.kernel = self.add_weight(shape=kernel_shape, initializer="zeros", name="kernel")
         self.kernel.assign(init_scale * initial_normal(seed, name, kernel_shape))
@@ -96,11 +96,13 @@ class EqualizedConv2D(_Weighted):
     Adam moves all layers at one rate.
     """
 
-    def __init__(self, inputs, filters, kernel_size, gain, seed, name):
+    def __init__(
+        self, inputs: int, filters: int, kernel_size: int, gain: float, seed: int, name: str
+    ):
         super().__init__((kernel_size, kernel_size, inputs, filters), 1.0, seed, name)
         self.scale = gain / math.sqrt(kernel_size * kernel_size * inputs)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         # The original scales the product; scaling the far smaller kernel saves a pass over the
         # image and lets TensorFlow fuse the bias into the convolution.
         return tf.nn.conv2d(x, self.scale * self.kernel, 1, "SAME") + self.bias
@@ -116,11 +118,20 @@ class UpscaleConv2D(EqualizedConv2D):
     of every position within a cell: for 3 x 3 taps and factors of 2, 16 products in place of 36.
     """
 
-    def __init__(self, inputs, filters, kernel_size, factors, gain, seed, name):
+    def __init__(
+        self,
+        inputs: int,
+        filters: int,
+        kernel_size: int,
+        factors: tuple[int, int],
+        gain: float,
+        seed: int,
+        name: str,
+    ):
         super().__init__(inputs, filters, kernel_size, gain, seed, name)
         self.factors = factors
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         if not can_fuse(self.kernel.shape[0], self.factors):
             return super().call(box_upscale(x, self.factors))
         _, time, freq, _ = x.shape
@@ -140,7 +151,7 @@ class UpscaleConv2D(EqualizedConv2D):
         top, left = time_factor // 2, freq_factor // 2
         return x[:, top : top + time * time_factor, left : left + freq * freq_factor]
 
-    def _padding(self, factor):
+    def _padding(self, factor: int):
         return 1 if factor > 1 else self.kernel.shape[0] // 2
 
 
@@ -167,11 +178,11 @@ def shared_taps(size: int, factor: int) -> np.ndarray:
 class EqualizedDense(_Weighted):
     """[batch, inputs] -> [batch, units], scaled as the convolution is."""
 
-    def __init__(self, inputs, units, gain, seed, name):
+    def __init__(self, inputs: int, units: int, gain: float, seed: int, name: str):
         super().__init__((inputs, units), 1.0, seed, name)
         self.scale = gain / math.sqrt(inputs)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.matmul(x, self.scale * self.kernel) + self.bias
 
 
@@ -183,11 +194,19 @@ class LatentToImage(_Weighted):
     keeps that order, so that the original's weights fit.
     """
 
-    def __init__(self, inputs, image_shape, filters, gain, seed, name):
+    def __init__(
+        self,
+        inputs: int,
+        image_shape: tuple[int, int],
+        filters: int,
+        gain: float,
+        seed: int,
+        name: str,
+    ):
         super().__init__((*image_shape, inputs, filters), 1.0, seed, name)
         self.scale = gain / math.sqrt(math.prod(image_shape) * inputs)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         time, freq, inputs, filters = self.kernel.shape
         # One small product a cell: the kernel keeps its order, and the image is turned instead.
         kernel = tf.reshape(self.scale * self.kernel, [time * freq, inputs, filters])
@@ -199,11 +218,19 @@ class LatentToImage(_Weighted):
 class ImageToVector(_Weighted):
     """[batch, time, freq, inputs] -> [batch, filters]: a VALID convolution over the image."""
 
-    def __init__(self, inputs, image_shape, filters, gain, seed, name):
+    def __init__(
+        self,
+        inputs: int,
+        image_shape: tuple[int, int],
+        filters: int,
+        gain: float,
+        seed: int,
+        name: str,
+    ):
         super().__init__((*image_shape, inputs, filters), 1.0, seed, name)
         self.scale = gain / math.sqrt(math.prod(image_shape) * inputs)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         fan_in = math.prod(self.kernel.shape[:-1])
         kernel = tf.reshape(self.scale * self.kernel, [fan_in, -1])
         return tf.matmul(tf.reshape(x, [-1, fan_in]), kernel) + self.bias
@@ -212,14 +239,22 @@ class ImageToVector(_Weighted):
 class PlainConv2D(_Weighted):
     """[batch, time, freq, inputs] -> [batch, time / s, freq / s, filters], He initialisation."""
 
-    def __init__(self, inputs, filters, kernel_size, strides, seed, name):
+    def __init__(
+        self,
+        inputs: int,
+        filters: int,
+        kernel_size: int,
+        strides: int | tuple[int, int],
+        seed: int,
+        name: str,
+    ):
         fan_in = kernel_size * kernel_size * inputs
         super().__init__(
             (kernel_size, kernel_size, inputs, filters), np.sqrt(2.0 / fan_in), seed, name
         )
         self.strides = strides
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), self.strides, "SAME") + self.bias
 
 
@@ -229,7 +264,15 @@ class PlainConv2DTranspose(_Weighted):
     The kernel is [kernel, kernel, filters, inputs], TensorFlow's order.
     """
 
-    def __init__(self, inputs, filters, kernel_size, strides, seed, name):
+    def __init__(
+        self,
+        inputs: int,
+        filters: int,
+        kernel_size: int,
+        strides: int | tuple[int, int],
+        seed: int,
+        name: str,
+    ):
         # TensorFlow 1 takes the fan-in of a transposed kernel from its third axis.
         fan_in = kernel_size * kernel_size * filters
         super().__init__(
@@ -240,7 +283,7 @@ class PlainConv2DTranspose(_Weighted):
     def _bias_shape(self):
         return (self.kernel.shape[2],)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         _, time, freq, _ = x.shape
         filters = self.kernel.shape[2]
         shape = [tf.shape(x)[0], time * self.strides[0], freq * self.strides[1], filters]
@@ -252,8 +295,8 @@ class PlainConv2DTranspose(_Weighted):
 class PlainDense(_Weighted):
     """[batch, inputs] -> [batch, units], He initialisation."""
 
-    def __init__(self, inputs, units, seed, name):
+    def __init__(self, inputs: int, units: int, seed: int, name: str):
         super().__init__((inputs, units), np.sqrt(2.0 / inputs), seed, name)
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.matmul(x, tf.convert_to_tensor(self.kernel)) + self.bias

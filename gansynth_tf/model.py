@@ -10,6 +10,7 @@ resumed run and a run on another number of replicas see the same numbers.
 
 import dataclasses
 import enum
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -67,12 +68,12 @@ class PitchVocabulary:
             raise ValueError("Every pitch of a vocabulary must occur at least once.")
 
     @classmethod
-    def from_pitches(cls, pitches) -> "PitchVocabulary":
+    def from_pitches(cls, pitches: Sequence[int]) -> "PitchVocabulary":
         """Counts the pitches of a data set's notes."""
         values, counts = np.unique(np.asarray(pitches, np.int64), return_counts=True)
         return cls(tuple(map(int, values)), tuple(map(int, counts)))
 
-    def labels(self, pitches) -> np.ndarray:
+    def labels(self, pitches: Sequence[int]) -> np.ndarray:
         """MIDI pitches [n] -> labels [n] int32.
 
         Raises:
@@ -207,7 +208,7 @@ class GANSynth(keras.Model):
         self.discriminator_optimizer = self._adam(config.discriminator_learning_rate)
         self.discriminator_optimizer.build(self.discriminator_variables)
 
-    def _adam(self, learning_rate):
+    def _adam(self, learning_rate: float):
         config = self.optimizer_config
         return keras.optimizers.Adam(
             learning_rate, config.adam_beta1, config.adam_beta2, epsilon=ADAM_EPSILON
@@ -215,7 +216,9 @@ class GANSynth(keras.Model):
 
     # --- Losses ---
 
-    def generator_losses(self, latents, labels, fade=None) -> GeneratorLosses:
+    def generator_losses(
+        self, latents: tf.Tensor, labels: tf.Tensor, fade: tf.Tensor | None = None
+    ) -> GeneratorLosses:
         """Latents [batch, latent] and one-hot labels [batch, pitches] -> terms, each [batch]."""
         fakes = self.generator(latents, labels, num_blocks=self.num_blocks, fade=fade)
         output = self.discriminator(fakes, num_blocks=self.num_blocks, fade=fade)
@@ -225,7 +228,13 @@ class GANSynth(keras.Model):
         )
 
     def discriminator_losses(
-        self, specgrams, real_labels, latents, labels, amount, fade=None
+        self,
+        specgrams: tf.Tensor,
+        real_labels: tf.Tensor,
+        latents: tf.Tensor,
+        labels: tf.Tensor,
+        amount: tf.Tensor,
+        fade: tf.Tensor | None = None,
     ) -> DiscriminatorLosses:
         """Terms, each [batch].
 
@@ -267,7 +276,7 @@ class GANSynth(keras.Model):
 
     # --- One iteration ---
 
-    def train_step(self, data) -> dict[str, tf.Tensor]:
+    def train_step(self, data: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Updates generator, moving average and discriminator once.
 
         Args:
@@ -295,7 +304,9 @@ class GANSynth(keras.Model):
         )
         return generator_terms | discriminator_terms
 
-    def update_generator(self, latents, labels, fade=None) -> dict[str, tf.Tensor]:
+    def update_generator(
+        self, latents: tf.Tensor, labels: tf.Tensor, fade: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """One Adam step of the generator, then its moving average; returns the loss terms."""
         variables = self.generator_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -308,7 +319,13 @@ class GANSynth(keras.Model):
         return {**terms._asdict(), "generator_loss": total}
 
     def update_discriminator(
-        self, specgrams, real_labels, latents, labels, amount, fade=None
+        self,
+        specgrams: tf.Tensor,
+        real_labels: tf.Tensor,
+        latents: tf.Tensor,
+        labels: tf.Tensor,
+        amount: tf.Tensor,
+        fade: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """One Adam step of the discriminator; returns the loss terms."""
         variables = self.discriminator_variables
@@ -332,31 +349,31 @@ class GANSynth(keras.Model):
         for average, variable in pairs:
             average.assign_sub((1.0 - self.optimizer_config.ema_decay) * (average - variable))
 
-    def _globally_averaged(self, terms):
+    def _globally_averaged(self, terms: GeneratorLosses | DiscriminatorLosses):
         """Per-example terms of this replica -> their sum over the global batch size."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         return type(terms)(*(tf.reduce_mean(term) / replicas for term in terms))
 
     # --- Draws ---
 
-    def _one_hot(self, labels):
+    def _one_hot(self, labels: tf.Tensor):
         return tf.one_hot(labels, self.config.networks.num_pitches)
 
-    def _own_slice(self, drawn, local):
+    def _own_slice(self, drawn: tf.Tensor, local: int | tf.Tensor):
         """This replica's part of numbers drawn for the global batch."""
         context = tf.distribute.get_replica_context()
         start = context.replica_id_in_sync_group * local
         return drawn[start : start + local]
 
-    def _global_size(self, local):
+    def _global_size(self, local: int | tf.Tensor):
         return local * tf.distribute.get_strategy().num_replicas_in_sync
 
-    def _draw_latents(self, step, stream, local):
+    def _draw_latents(self, step: tf.Tensor, stream: Stream, local: int | tf.Tensor):
         shape = [self._global_size(local), self.config.networks.latent_vector_size]
         seed = step_seed(self.seed, step, stream)
         return self._own_slice(tf.random.stateless_normal(shape, seed, alg="philox"), local)
 
-    def _draw_labels(self, step, stream, local):
+    def _draw_labels(self, step: tf.Tensor, stream: Stream, local: int | tf.Tensor):
         """Labels that follow the data set's pitch histogram, one-hot."""
         counts = np.asarray(self.config.vocabulary.counts, np.float64)
         edges = tf.constant(np.cumsum(counts)[:-1] / counts.sum(), tf.float32)
@@ -366,21 +383,25 @@ class GANSynth(keras.Model):
         labels = tf.searchsorted(edges, uniform, side="right")
         return self._one_hot(self._own_slice(labels, local))
 
-    def _draw_amount(self, step, local):
+    def _draw_amount(self, step: tf.Tensor, local: int | tf.Tensor):
         seed = step_seed(self.seed, step, Stream.INTERPOLATION)
         drawn = tf.random.stateless_uniform([self._global_size(local)], seed, alg="philox")
         return self._own_slice(drawn, local)
 
     # --- Playing ---
 
-    def sample_specgrams(self, latents, labels, fade=None) -> tf.Tensor:
+    def sample_specgrams(
+        self, latents: tf.Tensor, labels: tf.Tensor, fade: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Latents [batch, latent], labels [batch] int -> full-size specgrams, averaged weights."""
         blocks, config = self.num_blocks, self.config.networks
         specgrams = self.ema_generator(latents, self._one_hot(labels), num_blocks=blocks, fade=fade)
         working = config.working_block(blocks, self.normalizer.by_frequency)
         return box_upscale(specgrams, config.resolutions.shrink(working))
 
-    def sample(self, latents, labels, fade=None) -> tf.Tensor:
+    def sample(
+        self, latents: tf.Tensor, labels: tf.Tensor, fade: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Latents [batch, latent] and labels [batch] int -> waves [batch, audio_length]."""
         return self.config.codec.specgrams_to_waves(self.sample_specgrams(latents, labels, fade))
 

@@ -90,7 +90,9 @@ class NetworkConfig:
         return 1.0 / math.sqrt(math.prod(self.resolutions.shrink(block)))
 
 
-def stage_specgrams(config: NetworkConfig, specgrams, num_blocks: int, by_frequency: bool):
+def stage_specgrams(
+    config: NetworkConfig, specgrams: tf.Tensor, num_blocks: int, by_frequency: bool
+) -> tf.Tensor:
     """Full-size specgrams -> the same averaged to ``num_blocks``, at the working resolution."""
     resolutions = config.resolutions
     small = box_downscale(tf.convert_to_tensor(specgrams), resolutions.shrink(num_blocks))
@@ -98,7 +100,13 @@ def stage_specgrams(config: NetworkConfig, specgrams, num_blocks: int, by_freque
     return box_upscale(small, resolutions.step(working - num_blocks))
 
 
-def blend_specgrams(config: NetworkConfig, specgrams, num_blocks: int, by_frequency: bool, fade):
+def blend_specgrams(
+    config: NetworkConfig,
+    specgrams: tf.Tensor,
+    num_blocks: int,
+    by_frequency: bool,
+    fade: tf.Tensor | None,
+) -> tf.Tensor:
     """Specgrams of ``stage_specgrams`` -> faded with themselves at the block before."""
     if fade is None:
         return specgrams
@@ -116,15 +124,17 @@ class DiscriminatorOutput(NamedTuple):
     last_conv: tf.Tensor  # [batch, filters of block 0]
 
 
-def make_generator(config: NetworkConfig, normalizer: Normalizer, seed: int, name="generator"):
+def make_generator(
+    config: NetworkConfig, normalizer: Normalizer, seed: int, name: str = "generator"
+) -> "Generator":
     """The generator of ``config``."""
     network = SimpleGenerator if config.simple_arch else Generator
     return network(config, normalizer, seed, name=name)
 
 
 def make_discriminator(
-    config: NetworkConfig, normalizer: Normalizer, seed: int, name="discriminator"
-):
+    config: NetworkConfig, normalizer: Normalizer, seed: int, name: str = "discriminator"
+) -> "Discriminator":
     """The discriminator of ``config``."""
     network = SimpleDiscriminator if config.simple_arch else Discriminator
     return network(config, normalizer, seed, name=name)
@@ -139,7 +149,9 @@ class Generator(keras.Model):
     The output is [batch, time, freq, 2] at the resolution of ``config.working_block``.
     """
 
-    def __init__(self, config: NetworkConfig, normalizer: Normalizer, seed: int, name="generator"):
+    def __init__(
+        self, config: NetworkConfig, normalizer: Normalizer, seed: int, name: str = "generator"
+    ):
         super().__init__(name=name)
         self.config = config
         self.normalizer = normalizer
@@ -149,10 +161,17 @@ class Generator(keras.Model):
         ]
         self.built = True
 
-    def _make_block(self, block, seed):
+    def _make_block(self, block: int, seed: int):
         return GeneratorBlock(self.config, block, seed)
 
-    def call(self, latents, labels, *, num_blocks: int, fade=None):
+    def call(
+        self,
+        latents: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        num_blocks: int,
+        fade: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         outputs = self.outputs(latents, labels, num_blocks, fade is not None)
         normalized = outputs[-1]
         resolutions = self.config.resolutions
@@ -163,7 +182,9 @@ class Generator(keras.Model):
         normalized = box_upscale(normalized, resolutions.step(working - num_blocks))
         return self.normalizer.denormalize(normalized)
 
-    def outputs(self, latents, labels, num_blocks: int, fading: bool) -> list[tf.Tensor]:
+    def outputs(
+        self, latents: tf.Tensor, labels: tf.Tensor, num_blocks: int, fading: bool
+    ) -> list[tf.Tensor]:
         """Normalised output of the newest block, and of the one before when it is ``fading``.
 
         Each is [batch, time, freq, 2] at its own block's resolution, newest last.
@@ -223,7 +244,7 @@ class GeneratorBlock(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         if self.is_first:
             x = pixel_norm(x)
         x = pixel_norm(leaky_relu(self.conv0(x)))
@@ -233,7 +254,7 @@ class GeneratorBlock(keras.layers.Layer):
 class SimpleGenerator(Generator):
     """The original's ``simple_arch``: transposed convolutions and ReLU, no normalisation."""
 
-    def _make_block(self, block, seed):
+    def _make_block(self, block: int, seed: int):
         return SimpleGeneratorBlock(self.config, block, seed)
 
 
@@ -258,7 +279,7 @@ class SimpleGeneratorBlock(keras.layers.Layer):
         self.to_specgram = layers.PlainConv2D(filters, CHANNELS, 1, 1, seed, f"{name}/to_specgram")
         self.built = True
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         x = tf.nn.relu(self.conv(x))
         return tf.reshape(x, [-1, *self.image_shape]) if self.is_first else x
 
@@ -273,7 +294,7 @@ class Discriminator(keras.Model):
     """
 
     def __init__(
-        self, config: NetworkConfig, normalizer: Normalizer, seed: int, name="discriminator"
+        self, config: NetworkConfig, normalizer: Normalizer, seed: int, name: str = "discriminator"
     ):
         super().__init__(name=name)
         self.config = config
@@ -285,14 +306,19 @@ class Discriminator(keras.Model):
         self.head = self._make_head(seed)
         self.built = True
 
-    def _make_block(self, block, seed):
+    def _make_block(self, block: int, seed: int):
         return DiscriminatorBlock(self.config, block, seed)
 
-    def _make_head(self, seed):
+    def _make_head(self, seed: int):
         return DiscriminatorHead(self.config, seed)
 
     def call(
-        self, specgrams, *, num_blocks: int, fade=None, groups: int = 1
+        self,
+        specgrams: tf.Tensor,
+        *,
+        num_blocks: int,
+        fade: tf.Tensor | None = None,
+        groups: int = 1,
     ) -> DiscriminatorOutput:
         """``groups``: how many batches the batch holds, see ``layers.minibatch_stddev``."""
         if fade is not None and num_blocks < 2:
@@ -346,11 +372,11 @@ class DiscriminatorBlock(keras.layers.Layer):
         self.step = config.resolutions.step()
         self.built = True
 
-    def features(self, normalized):
+    def features(self, normalized: tf.Tensor) -> tf.Tensor:
         """Normalised specgram [batch, time, freq, 2] -> [batch, time, freq, filters]."""
         return leaky_relu(self.from_specgram(normalized))
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         x = leaky_relu(self.conv0(x))
         return box_downscale(leaky_relu(self.conv1(x)), self.step)
 
@@ -378,7 +404,7 @@ class DiscriminatorHead(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> DiscriminatorOutput:
         x = leaky_relu(self.conv1(leaky_relu(self.conv0(x))))
         return DiscriminatorOutput(self.score(x)[:, 0], self.pitch_logits(x), x)
 
@@ -386,10 +412,10 @@ class DiscriminatorHead(keras.layers.Layer):
 class SimpleDiscriminator(Discriminator):
     """The original's ``simple_arch``: one strided convolution a block, ReLU, plain weights."""
 
-    def _make_block(self, block, seed):
+    def _make_block(self, block: int, seed: int):
         return SimpleDiscriminatorBlock(self.config, block, seed)
 
-    def _make_head(self, seed):
+    def _make_head(self, seed: int):
         return SimpleDiscriminatorHead(self.config, seed)
 
 
@@ -411,11 +437,11 @@ class SimpleDiscriminatorBlock(keras.layers.Layer):
             )
         self.built = True
 
-    def features(self, normalized):
+    def features(self, normalized: tf.Tensor) -> tf.Tensor:
         """Normalised specgram [batch, time, freq, 2] -> [batch, time, freq, filters]."""
         return tf.nn.relu(self.from_specgram(normalized))
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(self.conv(x))
 
 
@@ -439,7 +465,7 @@ class SimpleDiscriminatorHead(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, x):
+    def call(self, x: tf.Tensor) -> DiscriminatorOutput:
         inputs = math.prod(x.shape[1:])
         x = tf.nn.relu(self.dense(tf.reshape(x, [-1, inputs])))
         return DiscriminatorOutput(self.score(x)[:, 0], self.pitch_logits(x), x)

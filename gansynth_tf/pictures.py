@@ -346,7 +346,15 @@ def running_mean(values: np.ndarray, width: int) -> np.ndarray:
     return np.where(count > 0.5, total / np.maximum(count, 1.0), np.nan)
 
 
-def _draw_curve(axes, images, rows, key, label, color, is_log) -> bool:
+def _draw_curve(
+    axes: object,
+    images: np.ndarray,
+    rows: list[dict],
+    key: str,
+    label: str,
+    color: str,
+    is_log: bool,
+) -> bool:
     values = np.array([_number(row.get(key)) for row in rows])
     if is_log:
         values = np.where(values > 0.0, values, np.nan)
@@ -368,7 +376,7 @@ def _draw_curve(axes, images, rows, key, label, color, is_log) -> bool:
     return True
 
 
-def _label_log_axis(axes) -> None:
+def _label_log_axis(axes: object) -> None:
     """Plain numbers on a log axis, more of them where it spans few decades."""
     low, high = axes.get_ylim()
     if high < 1.5 * low:
@@ -392,7 +400,7 @@ def _stage_changes(rows: Sequence[Mapping]) -> list[tuple[float, str]]:
     return changes
 
 
-def _number(value) -> float:
+def _number(value: float) -> float:
     """A finite number of a log row, else NaN."""
     if isinstance(value, (int, float, np.number)) and math.isfinite(value):
         return float(value)

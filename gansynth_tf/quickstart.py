@@ -2,6 +2,7 @@
 
 import datetime
 import pathlib
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -23,7 +24,7 @@ NOTE_FOLDER = "notes"
 CURVES = "curves.png"
 
 
-def write_results(run_dir, say=print) -> Figures:
+def write_results(run_dir: pathlib.Path, say: Callable[[str], object] = print) -> Figures:
     """Writes notes, pictures, report.html and report.json into the run folder."""
     run_dir = pathlib.Path(run_dir)
     instrument = load_run(run_dir, say)
@@ -83,12 +84,12 @@ def measure(instrument: Instrument, count: int) -> Figures:
     )
 
 
-def _data_set(instrument):
+def _data_set(instrument: Instrument):
     codec = instrument.codec
     return sources.load_notes(instrument.experiment.data, codec.sample_rate, codec.audio_length)
 
 
-def _training(instrument, run_dir, rows) -> TrainingSummary:
+def _training(instrument: Instrument, run_dir: pathlib.Path, rows: list[dict]) -> TrainingSummary:
     last = [row for row in rows if row.get("stage") == instrument.stage.index]
     speeds = [row["images_per_second"] for row in last if "images_per_second" in row]
     return TrainingSummary(
@@ -107,24 +108,39 @@ def _modified(path: pathlib.Path) -> datetime.datetime:
 # --- Notes to hear ---
 
 
-def _center(instrument) -> int:
+def _center(instrument: Instrument) -> int:
     """A pitch in the middle of the vocabulary, with an octave above it."""
     pitches = instrument.vocabulary.pitches
     return pitches[max((len(pitches) - 1) // 2 - 6, 0)]
 
 
-def _known(instrument, pitches) -> np.ndarray:
+def _known(instrument: Instrument, pitches: Sequence[int]) -> np.ndarray:
     return np.array([pitch for pitch in pitches if pitch in instrument.vocabulary.pitches])
 
 
-def _play(instrument, run_dir, folder, latents, pitches, labels) -> list[NoteItem]:
+def _play(
+    instrument: Instrument,
+    run_dir: pathlib.Path,
+    folder: str,
+    latents: np.ndarray,
+    pitches: Sequence[int],
+    labels: list[str],
+) -> list[NoteItem]:
     """Writes each note's wav and picture into ``notes/folder``."""
     specgrams = instrument.specgrams(latents, pitches)
     waves = instrument.invert(specgrams)
     return _write(instrument, run_dir, folder, waves, specgrams, pitches, labels)
 
 
-def _write(instrument, run_dir, folder, waves, specgrams, pitches, labels):
+def _write(
+    instrument: Instrument,
+    run_dir: pathlib.Path,
+    folder: str,
+    waves: np.ndarray,
+    specgrams: np.ndarray,
+    pitches: Sequence[int],
+    labels: list[str],
+):
     relative = pathlib.PurePosixPath(NOTE_FOLDER, folder)
     (run_dir / relative).mkdir(parents=True, exist_ok=True)
     remove_temporaries(run_dir / relative, "*.wav", "*.png")
@@ -139,7 +155,7 @@ def _write(instrument, run_dir, folder, waves, specgrams, pitches, labels):
     return items
 
 
-def _scale(instrument, run_dir) -> NoteGroup:
+def _scale(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
     pitches = _known(instrument, [_center(instrument) + step for step in SCALE_STEPS])
     latents = np.repeat(instrument.latents(SEED, 1), len(pitches), axis=0)
     labels = [f"MIDI {pitch}" for pitch in pitches]
@@ -147,7 +163,7 @@ def _scale(instrument, run_dir) -> NoteGroup:
     return NoteGroup("A scale", "One timbre on the pitches of a major scale.", items)
 
 
-def _chords(instrument, run_dir) -> NoteGroup:
+def _chords(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
     """Chords of one timbre, mixed; a chord's picture is that of the mixture."""
     root, codec = _center(instrument), instrument.codec
     waves, labels = [], []
@@ -163,7 +179,7 @@ def _chords(instrument, run_dir) -> NoteGroup:
     return NoteGroup("Chords", "Notes of the same timbre, sounding together.", items)
 
 
-def _interpolation(instrument, run_dir) -> NoteGroup:
+def _interpolation(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
     start, end = instrument.latents(SEED + 1, 2)
     amounts = np.linspace(0.0, 1.0, INTERPOLATION_NOTES)
     pitches = np.full(INTERPOLATION_NOTES, _center(instrument))
@@ -173,7 +189,7 @@ def _interpolation(instrument, run_dir) -> NoteGroup:
     return NoteGroup("From one timbre to another", "One pitch, along an arc of latents.", items)
 
 
-def _real_notes(instrument, run_dir) -> NoteGroup:
+def _real_notes(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
     reals = pipeline.sample_notes(_data_set(instrument), 8, SEED)
     specgrams = instrument.codec.waves_to_specgrams(reals.waves).numpy()
     labels = [f"MIDI {pitch}" for pitch in reals.pitches]

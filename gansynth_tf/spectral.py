@@ -115,12 +115,12 @@ def _wrap_step(step: tf.Tensor) -> tf.Tensor:
 # --- Mel scale ---
 
 
-def hertz_to_mel(hertz):
+def hertz_to_mel(hertz: np.ndarray | float) -> np.ndarray:
     """Hertz -> mel (HTK)."""
     return MEL_HIGH_FREQUENCY_Q * np.log1p(np.asarray(hertz) / MEL_BREAK_FREQUENCY_HERTZ)
 
 
-def mel_to_hertz(mel):
+def mel_to_hertz(mel: np.ndarray | float) -> np.ndarray:
     """Mel (HTK) -> Hertz."""
     return MEL_BREAK_FREQUENCY_HERTZ * np.expm1(np.asarray(mel) / MEL_HIGH_FREQUENCY_Q)
 

@@ -9,6 +9,7 @@ import dataclasses
 import pathlib
 import signal
 import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -59,7 +60,11 @@ class Interruption:
     another as SystemExit, so that files in the making are tidied away.
     """
 
-    def __init__(self, say=print, signals=(signal.SIGINT, signal.SIGTERM)):
+    def __init__(
+        self,
+        say: Callable[[str], object] = print,
+        signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM),
+    ):
         self.say, self.signals, self.received = say, signals, None
         self._speaking = False
 
@@ -71,7 +76,7 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _receive(self, number, _):
+    def _receive(self, number: int, _: object):
         if self.received is not None:
             # Where Ctrl-C ended the reader of the output too (`| tee log`), speaking is what
             # sends the second one, and nobody is in such a hurry.
@@ -84,7 +89,7 @@ class Interruption:
             self.say("Stopping after this step ...")
 
     @contextlib.contextmanager
-    def speaking(self):
+    def speaking(self) -> Iterator[None]:
         """Within it, a SIGTERM asks as the first signal does, but never ends at once."""
         before, self._speaking = self._speaking, True
         try:
@@ -96,7 +101,12 @@ class Interruption:
 class Trainer:
     """One run folder and the experiment that is run in it."""
 
-    def __init__(self, experiment: Experiment, run_dir, say=print):
+    def __init__(
+        self,
+        experiment: Experiment,
+        run_dir: str | pathlib.Path,
+        say: Callable[[str], object] = print,
+    ):
         self.experiment = experiment
         self.run_dir = pathlib.Path(run_dir)
         self._tell = say
@@ -133,7 +143,7 @@ class Trainer:
         self.say(f"Finished: {self.state.images:,} images in {self.state.seconds:.0f} s.")
         return Outcome(self.state, finished=True)
 
-    def _train(self, latest) -> None:
+    def _train(self, latest: checkpoint.Checkpoint | None) -> None:
         """Goes through the stages, to the last one's end or until a signal asks to stop."""
         self._prepare(latest)
         for stage in self.experiment.schedule.stages():
@@ -155,7 +165,7 @@ class Trainer:
         for folder in (self.run_dir / callbacks.SAMPLE_FOLDER).glob("stage_*"):
             remove_temporaries(folder, "*.wav", "*.png")
 
-    def _refuse_unknown_stage(self, latest) -> None:
+    def _refuse_unknown_stage(self, latest: checkpoint.Checkpoint | None) -> None:
         stages = [stage.index for stage in self.experiment.schedule.stages()]
         if latest.state.stage not in stages:
             raise CheckpointError(
@@ -165,7 +175,7 @@ class Trainer:
 
     # --- Before the first step ---
 
-    def _prepare(self, latest) -> None:
+    def _prepare(self, latest: checkpoint.Checkpoint | None) -> None:
         experiment = self.experiment
         self.state = latest.state if latest else RunState()
         self.notes = self._load_notes()
@@ -196,7 +206,7 @@ class Trainer:
         experiment = self.experiment
         started, told = time.monotonic(), Every(5.0)
 
-        def progress(done, total):
+        def progress(done: int, total: int):
             self._stop_if_asked()
             if told.due(time.monotonic() - started):
                 self.say(f"Notes: {done:,} of {total:,}")
@@ -219,7 +229,7 @@ class Trainer:
 
     # --- One stage ---
 
-    def _run_stage(self, stage: Stage, latest) -> None:
+    def _run_stage(self, stage: Stage, latest: checkpoint.Checkpoint | None) -> None:
         experiment, cadence = self.experiment, self.experiment.cadence
         resuming = latest is not None and latest.state.stage == stage.index
         self.state = dataclasses.replace(self.state, stage=stage.index, stage_done=False)
@@ -334,21 +344,21 @@ class Trainer:
 # --- The step as a graph ---
 
 
-def step_function(model: GANSynth, strategy):
+def step_function(model: GANSynth, strategy: tf.distribute.Strategy) -> Callable:
     """(batch, step, fade) -> loss terms as one vector; their names are in ``.terms`` after it.
 
     One vector, so that a step costs one transfer to the host.
     """
 
     @tf.function(reduce_retracing=True)
-    def run(batch, step, fade):
+    def run(batch: dict[str, tf.Tensor], step: tf.Tensor, fade: tf.Tensor | None):
         data = {**batch, "step": step, "fade": fade}
         terms = strategy.run(model.train_step, (data,))
         terms = {name: strategy.reduce("SUM", value, None) for name, value in terms.items()}
         call.terms = tuple(terms)
         return tf.stack(list(terms.values()))
 
-    def call(batch, step, fade):
+    def call(batch: dict[str, tf.Tensor], step: tf.Tensor, fade: tf.Tensor | None):
         return run(batch, step, fade)
 
     call.terms = ()

@@ -1,11 +1,12 @@
 """Models as arrays by name, and back. Names do not depend on how Keras counts its layers."""
 
+import keras
 import numpy as np
 
 from gansynth_tf.model import GANSynth, ModelConfig
 
 
-def named_variables(network, prefix: str) -> dict:
+def named_variables(network: keras.Model, prefix: str) -> dict:
     """Name -> variable of one network, without its normaliser, which networks share."""
     names = {}
     for variable in network.variables:

@@ -10,7 +10,7 @@ import os
 import pathlib
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from absl import flags
@@ -78,7 +78,14 @@ def run_command(
         return _complain(name, _exhausted(error), FAILED)
 
 
-def _run(name, description, define, body, arguments, defaults) -> int:
+def _run(
+    name: str,
+    description: str,
+    define: Callable[[flags.FlagValues], None],
+    body: Callable[[flags.FlagValues], int | None],
+    arguments: list[str],
+    defaults: Sequence[str],
+) -> int:
     from gansynth_tf import config
 
     values = flags.FlagValues()
@@ -99,7 +106,9 @@ def _run(name, description, define, body, arguments, defaults) -> int:
         return _complain(name, error, BAD_INPUT)
 
 
-def _parse(values, name, arguments, defaults) -> list[str]:
+def _parse(
+    values: flags.FlagValues, name: str, arguments: list[str], defaults: Sequence[str]
+) -> list[str]:
     from gansynth_tf import config
 
     try:
@@ -185,6 +194,6 @@ def _exhausted(error: Exception) -> str:
     )
 
 
-def _complain(name, error, code) -> int:
+def _complain(name: str, error: Exception, code: int) -> int:
     print(f"{name}: {error}", file=sys.stderr)
     return code

@@ -8,7 +8,7 @@ from absl import flags
 from gansynth_tf.cli.command import check_folder, run_command
 
 
-def _define(values):
+def _define(values: flags.FlagValues):
     flags.DEFINE_string("model", None, "Run folder of a trained model.", flag_values=values)
     flags.DEFINE_string("output_dir", None, "Folder for the notes.", flag_values=values)
     flags.DEFINE_list("pitches", None, "MIDI pitches, such as 60,64,67.", flag_values=values)
@@ -26,7 +26,7 @@ def _define(values):
     )
 
 
-def _generate(values) -> int:
+def _generate(values: flags.FlagValues) -> int:
     from gansynth_tf import generation
     from gansynth_tf.checkpoint import CheckpointError
     from gansynth_tf.config import UserError
@@ -59,7 +59,7 @@ def _generate(values) -> int:
     return 0
 
 
-def _pitches(entries) -> list[int]:
+def _pitches(entries: list[str] | None) -> list[int]:
     from gansynth_tf.config import UserError
 
     try:
@@ -70,11 +70,11 @@ def _pitches(entries) -> list[int]:
         ) from None
 
 
-def main(arguments=None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     return run_command("gansynth_generate", __doc__, _define, _generate, arguments)
 
 
-def run():
+def run() -> None:
     """Console entry point."""
     sys.exit(main())

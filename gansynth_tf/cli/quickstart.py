@@ -3,13 +3,15 @@
 import pathlib
 import sys
 
+from absl import flags
+
 from gansynth_tf.cli import train
 from gansynth_tf.cli.command import run_command
 
 DEFAULTS = {"config": "quickstart", "run_dir": "runs/quickstart"}
 
 
-def _quickstart(values) -> int:
+def _quickstart(values: flags.FlagValues) -> int:
     from gansynth_tf import quickstart, report
 
     code = train.train(values)
@@ -26,7 +28,7 @@ def _quickstart(values) -> int:
     return 0
 
 
-def main(arguments=None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code. Its flags are those of gansynth_train."""
     arguments = sys.argv[1:] if arguments is None else arguments
     return run_command(
@@ -34,6 +36,6 @@ def main(arguments=None) -> int:
     )
 
 
-def run():
+def run() -> None:
     """Console entry point."""
     sys.exit(main())

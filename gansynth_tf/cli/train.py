@@ -11,7 +11,7 @@ from gansynth_tf.cli.narrator import Narrator
 INTERRUPTED = {2: 130, 15: 143}
 
 
-def define(values):
+def define(values: flags.FlagValues) -> None:
     """Every flag of the command."""
     from gansynth_tf import config
 
@@ -21,7 +21,7 @@ def define(values):
     flags.DEFINE_boolean("dry_run", False, "Prints what would be done.", flag_values=values)
 
 
-def train(values) -> int:
+def train(values: flags.FlagValues) -> int:
     """Trains as the flags say; returns an exit code."""
     from gansynth_tf import config, plan
     from gansynth_tf.training import CHECKPOINT_FOLDER, NonFiniteLossError, Trainer
@@ -62,11 +62,11 @@ def train(values) -> int:
     return 0
 
 
-def main(arguments=None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     return run_command("gansynth_train", __doc__, define, train, arguments)
 
 
-def run():
+def run() -> None:
     """Console entry point."""
     sys.exit(main())

@@ -81,7 +81,7 @@ def stage_batches(
     """
     num_notes, batch_size = len(notes), stage.batch_size
 
-    def encode(waves):
+    def encode(waves: tf.Tensor):
         full = codec.waves_to_specgrams(waves)
         return networks.stage_specgrams(network_config, full, stage.num_blocks, by_frequency)
 
@@ -91,7 +91,7 @@ def stage_batches(
         store, finish = tf.constant(notes.waves), encode
     all_labels = tf.constant(labels)
 
-    def make(start):
+    def make(start: tf.Tensor):
         images = start + tf.range(batch_size, dtype=tf.int64)
         chosen = note_order(images, num_notes, seed)
         return {
@@ -105,7 +105,9 @@ def stage_batches(
 
 
 def encode_all(
-    waves: np.ndarray, encode, progress: Callable[[int, int], None] | None = None
+    waves: np.ndarray,
+    encode: Callable[[tf.Tensor], tf.Tensor],
+    progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """Applies ``encode`` to all waves in batches of one fixed size.
 

@@ -1,6 +1,7 @@
 """From the name of a data set to its notes."""
 
 import dataclasses
+from collections.abc import Callable
 
 from gansynth_tf.data import synth
 from gansynth_tf.data.pipeline import Notes
@@ -82,7 +83,12 @@ def synth_config(config: DataConfig, sample_rate: int, audio_length: int) -> syn
     )
 
 
-def load_notes(config: DataConfig, sample_rate: int, audio_length: int, progress=None) -> Notes:
+def load_notes(
+    config: DataConfig,
+    sample_rate: int,
+    audio_length: int,
+    progress: Callable[[int, int], object] | None = None,
+) -> Notes:
     """All notes of the data set; ``progress(done, total)`` is told of long work."""
     arrays = synth.render_arrays(synth_config(config, sample_rate, audio_length), progress=progress)
     return Notes(arrays.audio, arrays.pitch)

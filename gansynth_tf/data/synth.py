@@ -128,7 +128,7 @@ class SynthConfig:
         )
 
 
-def _check_integer(name: str, value, low: int, high: int | None) -> None:
+def _check_integer(name: str, value: object, low: int, high: int | None) -> None:
     is_integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not is_integer or value < low or (high is not None and value > high):
         expected = f"an integer from {low} to {high}" if high is not None else f"at least {low}"
@@ -474,7 +474,7 @@ def _worker() -> None:
     sys.stdout.buffer.flush()
 
 
-def _read_into(stream, row: np.ndarray) -> None:
+def _read_into(stream: int, row: np.ndarray) -> None:
     target = memoryview(row).cast("B")
     while len(target):
         count = stream.readinto(target)
