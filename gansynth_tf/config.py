@@ -71,6 +71,7 @@ _HELP = {
     "adam_beta2": "Adam's decay of the mean squared gradient.",
     "ema_decay": "Decay of the generator's moving average, by step.",
     "dataset_name": "Notes to train on: embedded.",
+    "train_data_path": "Where a data set lies that is read from disk.",
     "min_pitch": "Lowest MIDI pitch.",
     "max_pitch": "Highest MIDI pitch.",
     "embedded_instruments": "Instruments of each embedded family.",

@@ -332,6 +332,15 @@ def test_pitch_is_heard_in_long_notes(family):
         assert abs(heard_pitch_error(note, config, 36, 84)) < 30, note.id
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("family", synth.FAMILIES)
+def test_pitch_is_heard_in_every_note_of_the_default_set(family):
+    config = synth.SynthConfig()
+    for instrument, pitch in itertools.product(range(4), range(24, 85)):
+        note = synth.render_note(config, family, instrument, pitch, (50, 100)[pitch % 2])
+        assert abs(heard_pitch_error(note, config, 24, 84)) < 50, note.id
+
+
 def log_mel(audio):
     mel = librosa.feature.melspectrogram(
         y=audio / np.sqrt(np.mean(audio**2)), sr=8000, n_fft=1024, n_mels=64

@@ -30,7 +30,6 @@ _RENAMED = {
 _NO_SERVERS = "there are no parameter servers"
 _GONE = {
     "hparams": "every setting is a flag, such as --fmap_max=128",
-    "train_data_path": "notes come from --dataset_name=embedded, the only data set so far",
     "tfds_data_dir": "notes come from --dataset_name=embedded, the only data set so far",
     "gen_gl_consistency_loss_weight": "there is no such loss",
     "master": _NO_SERVERS,

@@ -17,6 +17,7 @@ class DataConfig:
 
     Attributes:
       dataset_name: "embedded": the synthesiser of gansynth_tf.data.synth.
+      train_data_path: where a data set lies that is read from disk.
       min_pitch, max_pitch: MIDI pitches, both included.
       embedded_instruments: instruments of each of the eleven families.
       embedded_velocities: MIDI velocities of every note.
@@ -24,6 +25,7 @@ class DataConfig:
     """
 
     dataset_name: str = "embedded"
+    train_data_path: str = ""
     min_pitch: int = 24
     max_pitch: int = 84
     embedded_instruments: int = 4
@@ -35,6 +37,11 @@ class DataConfig:
         if self.dataset_name not in DATASETS:
             raise ValueError(
                 f"dataset_name must be one of {', '.join(DATASETS)}, not {self.dataset_name!r}."
+            )
+        if self.train_data_path and self.dataset_name == "embedded":
+            raise ValueError(
+                f"train_data_path must be left out with dataset_name=embedded, whose notes are "
+                f"synthesised, not {self.train_data_path!r}."
             )
         for name in ("min_pitch", "max_pitch"):
             if getattr(self, name) not in _MIDI:
