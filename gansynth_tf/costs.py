@@ -31,10 +31,22 @@ class StageCost:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Layer:
-    kernel: tuple[int, ...]  # [time, freq, inputs, outputs]
-    cells: int  # output cells
-    products: float = 1.0  # share of the kernel's products that are computed
+class LayerCost:
+    """Costs of one convolution, or of a dense layer as one of a single cell.
+
+    Attributes:
+      kernel: (time, freq, inputs, outputs).
+      size: (time, freq) of the output.
+      products: share of the kernel's products that are computed.
+    """
+
+    kernel: tuple[int, int, int, int]
+    size: tuple[int, int]
+    products: float = 1.0
+
+    @property
+    def cells(self) -> int:
+        return math.prod(self.size)
 
     @property
     def parameters(self) -> int:
@@ -42,6 +54,7 @@ class _Layer:
 
     @property
     def operations(self) -> int:
+        """Of a forward pass of one image; a multiply-add counts as two."""
         return round(2 * math.prod(self.kernel) * self.cells * self.products)
 
     @property
@@ -54,8 +67,8 @@ def stage_cost(config: NetworkConfig, num_blocks: int, batch_size: int) -> Stage
 
     The simple architecture has fewer layers: for it this is an upper bound.
     """
-    generator = _generator_layers(config, num_blocks)
-    discriminator = _discriminator_layers(config, num_blocks)
+    generator = generator_layers(config, num_blocks)
+    discriminator = discriminator_layers(config, num_blocks)
     parameters_g, parameters_d = (
         sum(layer.parameters for layer in layers) for layers in (generator, discriminator)
     )
@@ -74,7 +87,8 @@ def stage_cost(config: NetworkConfig, num_blocks: int, batch_size: int) -> Stage
     return StageCost(parameters_g, parameters_d, forward_g, forward_d, update_g + update_d, memory)
 
 
-def _generator_layers(config: NetworkConfig, num_blocks: int):
+def generator_layers(config: NetworkConfig, num_blocks: int) -> list[LayerCost]:
+    """Of the generator's first ``num_blocks`` blocks, in order."""
     layers, kernel = [], (config.kernel_size, config.kernel_size)
     inputs = config.latent_vector_size + config.num_pitches
     for block in range(1, num_blocks + 1):
@@ -82,13 +96,13 @@ def _generator_layers(config: NetworkConfig, num_blocks: int):
         filters = config.filters.num_filters(block)
         if block == 1:
             # The kernel covers the image, and each cell sees one tap of it.
-            layers.append(_Layer((time, freq, inputs, filters), 1))
+            layers.append(LayerCost((time, freq, inputs, filters), (1, 1)))
         else:
             products = _products_of_upscaling(config)
-            layers.append(_Layer((*kernel, inputs, filters), time * freq, products))
-        layers.append(_Layer((*kernel, filters, filters), time * freq))
+            layers.append(LayerCost((*kernel, inputs, filters), (time, freq), products))
+        layers.append(LayerCost((*kernel, filters, filters), (time, freq)))
         inputs = filters
-    return [*layers, _Layer((1, 1, inputs, CHANNELS), time * freq)]
+    return [*layers, LayerCost((1, 1, inputs, CHANNELS), (time, freq))]
 
 
 def _products_of_upscaling(config: NetworkConfig) -> float:
@@ -99,17 +113,18 @@ def _products_of_upscaling(config: NetworkConfig) -> float:
     return math.prod(2 / size for factor in factors if factor > 1)
 
 
-def _discriminator_layers(config: NetworkConfig, num_blocks: int):
+def discriminator_layers(config: NetworkConfig, num_blocks: int) -> list[LayerCost]:
+    """Of the discriminator's first ``num_blocks`` blocks, in the order of a pass."""
     kernel = (config.kernel_size, config.kernel_size)
     filters = config.filters.num_filters
     time, freq = config.resolutions.resolution(num_blocks)
-    layers = [_Layer((1, 1, CHANNELS, filters(num_blocks)), time * freq)]
+    layers = [LayerCost((1, 1, CHANNELS, filters(num_blocks)), (time, freq))]
     for block in range(num_blocks, 1, -1):
         time, freq = config.resolutions.resolution(block)
-        layers.append(_Layer((*kernel, filters(block), filters(block)), time * freq))
-        layers.append(_Layer((*kernel, filters(block), filters(block - 1)), time * freq))
+        layers.append(LayerCost((*kernel, filters(block), filters(block)), (time, freq)))
+        layers.append(LayerCost((*kernel, filters(block), filters(block - 1)), (time, freq)))
     time, freq = config.resolutions.start_resolution
-    layers.append(_Layer((*kernel, filters(1) + 1, filters(1)), time * freq))
-    layers.append(_Layer((time, freq, filters(1), filters(0)), 1))
-    layers.append(_Layer((1, 1, filters(0), 1 + config.num_pitches), 1))
+    layers.append(LayerCost((*kernel, filters(1) + 1, filters(1)), (time, freq)))
+    layers.append(LayerCost((time, freq, filters(1), filters(0)), (1, 1)))
+    layers.append(LayerCost((1, 1, filters(0), 1 + config.num_pitches), (1, 1)))
     return layers
