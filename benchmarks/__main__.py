@@ -1,0 +1,17 @@
+"""`make bench`: every benchmark, small."""
+
+import subprocess
+import sys
+
+SMALL = (
+    ("step", "--config=tiny", "--seconds=0.5"),
+    ("codec", "--config=mel_if_hires", "--seconds=0.5"),
+    ("pipeline", "--config=tiny", "--seconds=0.5"),
+    ("generate", "--config=tiny", "--seconds=0.5", "--notes=1,8"),
+)
+
+if __name__ == "__main__":
+    for name, *flags in SMALL:
+        done = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *flags])
+        if done.returncode:
+            sys.exit(done.returncode)

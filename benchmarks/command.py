@@ -1,0 +1,39 @@
+"""The flags of every benchmark: those of gansynth_train, and how long to measure."""
+
+import sys
+from collections.abc import Callable
+
+from absl import flags
+
+from gansynth_tf import config
+from gansynth_tf.cli.command import run_command
+from gansynth_tf.experiment import Experiment
+from gansynth_tf.model import ModelConfig, PitchVocabulary
+
+
+def main(
+    name: str,
+    description: str,
+    body: Callable[[Experiment, flags.FlagValues], None],
+    define: Callable[[flags.FlagValues], None] = lambda _: None,
+) -> None:
+    """Command line of one benchmark; ``body`` measures and shows."""
+
+    def define_all(values: flags.FlagValues) -> None:
+        config.define_experiment_flags(values)
+        flags.DEFINE_string("config", None, "Name of a shipped flagfile.", flag_values=values)
+        flags.DEFINE_float(
+            "seconds", 2.0, "To measure each thing, at least.", lower_bound=0.0, flag_values=values
+        )
+        define(values)
+
+    def run(values: flags.FlagValues) -> None:
+        body(config.make_experiment(config.given_values(values)), values)
+
+    sys.exit(run_command(name, description, define_all, run))
+
+
+def model_config(experiment: Experiment) -> ModelConfig:
+    """The model's settings, every pitch as frequent as the others."""
+    pitches = tuple(range(experiment.data.min_pitch, experiment.data.max_pitch + 1))
+    return experiment.model_config(PitchVocabulary(pitches, (1,) * len(pitches)))

@@ -1,0 +1,84 @@
+"""Seconds of a training iteration, stage by stage, beside the ceiling of its convolutions.
+
+The ceiling is what the iteration would take if every product that it needs (costs.stage_cost) ran
+at the rate of a bare forward convolution of the same size, measured in the same run.
+
+    python -m benchmarks.step --config=mel_if_hires --stages=0,2,4
+"""
+
+import resource
+
+import tensorflow as tf
+from absl import flags
+
+from benchmarks import command
+from benchmarks.measuring import convolution_rate, seconds, show
+from gansynth_tf import costs
+from gansynth_tf.experiment import Experiment
+from gansynth_tf.model import GANSynth
+from gansynth_tf.networks import NetworkConfig
+from gansynth_tf.schedule import Stage
+
+COLUMNS = ["stage", "size", "GFLOP", "s", "images/s", "ceiling s", "share", "peak MB"]
+# How often a forward pass of each network is worth being counted in an iteration.
+GENERATOR_PASSES, DISCRIMINATOR_PASSES = 4, 14
+
+
+def ceiling_seconds(networks: NetworkConfig, num_blocks: int, batch: int) -> float:
+    """What the products of an iteration take at the rate of bare convolutions."""
+    total = 0.0
+    for passes, layers in (
+        (GENERATOR_PASSES, costs.generator_layers(networks, num_blocks)),
+        (DISCRIMINATOR_PASSES, costs.discriminator_layers(networks, num_blocks)),
+    ):
+        for layer in layers:
+            total += passes * layer.operations * batch / convolution_rate(layer, batch)
+    return total
+
+
+def measure(model: GANSynth, stage: Stage, least: float) -> dict:
+    """One row: the stage's iteration and its ceiling."""
+    networks, batch = model.config.networks, stage.batch_size
+    size = networks.resolutions.resolution(stage.num_blocks)
+    model.begin_stage(stage)
+    data = {
+        "specgrams": tf.random.normal([batch, *size, 2]),
+        "labels": tf.zeros([batch], tf.int32),
+        "step": tf.constant(0, tf.int64),
+        "fade": tf.constant(0.5),
+    }
+    step = tf.function(lambda: model.train_step(data))
+    taken = seconds(step, least)
+    ceiling = ceiling_seconds(networks, stage.num_blocks, batch)
+    cost = costs.stage_cost(networks, stage.num_blocks, batch)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    values = [
+        stage.index,
+        f"{size[0]}x{size[1]}",
+        cost.iteration_operations * batch / 1e9,
+        taken,
+        batch / taken,
+        ceiling,
+        ceiling / taken,
+        peak,
+    ]
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def run(experiment: Experiment, values: flags.FlagValues) -> None:
+    """Measures the chosen stages and shows them."""
+    model_config = command.model_config(experiment)
+    numbers = model_config.normalizer.prespecified()  # also where a run would fit them: same costs
+    model = GANSynth(model_config, experiment.losses, experiment.optimizer, numbers)
+    wanted = [int(index) for index in values.stages or ()]
+    stages = [s for s in experiment.schedule.stages() if not wanted or s.index in wanted]
+    rows = [measure(model, stage, values.seconds) for stage in stages]
+    show(f"step {values.config}", COLUMNS, rows)
+
+
+def _define(values: flags.FlagValues) -> None:
+    flags.DEFINE_list("stages", None, "Stages to measure; default: all.", flag_values=values)
+
+
+if __name__ == "__main__":
+    command.main("benchmarks.step", __doc__, run, _define)
