@@ -47,8 +47,13 @@ def measure(model: GANSynth, notes: int, least: float) -> dict:
 def run(experiment: Experiment, values: flags.FlagValues) -> None:
     """Measures each batch size and shows them."""
     config = command.model_config(experiment)
+    experiment.execution.set_up()
     model = GANSynth(
-        config, experiment.losses, experiment.optimizer, config.normalizer.prespecified()
+        config,
+        experiment.losses,
+        experiment.optimizer,
+        config.normalizer.prespecified(),
+        image_type=experiment.execution.image_type,
     )
     model.begin_stage(experiment.schedule.stages()[-1])
     batches = [int(size) for size in values.notes]

@@ -36,7 +36,7 @@ def ceiling_seconds(networks: NetworkConfig, num_blocks: int, batch: int) -> flo
     return total
 
 
-def measure(model: GANSynth, stage: Stage, least: float) -> dict:
+def measure(model: GANSynth, stage: Stage, least: float, jit_compile: bool) -> dict:
     """One row: the stage's iteration and its ceiling."""
     networks, batch = model.config.networks, stage.batch_size
     size = networks.resolutions.resolution(stage.num_blocks)
@@ -47,7 +47,8 @@ def measure(model: GANSynth, stage: Stage, least: float) -> dict:
         "step": tf.constant(0, tf.int64),
         "fade": tf.constant(0.5),
     }
-    step = tf.function(lambda: model.train_step(data))
+    update = tf.function(model.update, jit_compile=True) if jit_compile else None
+    step = tf.function(lambda: model.train_step(data, update))
     taken = seconds(step, least)
     ceiling = ceiling_seconds(networks, stage.num_blocks, batch)
     cost = costs.stage_cost(networks, stage.num_blocks, batch)
@@ -69,10 +70,15 @@ def run(experiment: Experiment, values: flags.FlagValues) -> None:
     """Measures the chosen stages and shows them."""
     model_config = command.model_config(experiment)
     numbers = model_config.normalizer.prespecified()  # also where a run would fit them: same costs
-    model = GANSynth(model_config, experiment.losses, experiment.optimizer, numbers)
+    experiment.execution.set_up()
+    image_type = experiment.execution.image_type
+    model = GANSynth(
+        model_config, experiment.losses, experiment.optimizer, numbers, image_type=image_type
+    )
     wanted = [int(index) for index in values.stages or ()]
     stages = [s for s in experiment.schedule.stages() if not wanted or s.index in wanted]
-    rows = [measure(model, stage, values.seconds) for stage in stages]
+    jit_compile = experiment.execution.jit_compile
+    rows = [measure(model, stage, values.seconds, jit_compile) for stage in stages]
     show(f"step {values.config}", COLUMNS, rows)
 
 

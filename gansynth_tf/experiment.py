@@ -12,6 +12,7 @@ from gansynth_tf.cadence import CadenceConfig
 from gansynth_tf.data import sources
 from gansynth_tf.data.pipeline import PipelineConfig
 from gansynth_tf.data.sources import DataConfig
+from gansynth_tf.execution import ExecutionConfig
 from gansynth_tf.losses import LossConfig
 from gansynth_tf.model import ModelConfig, OptimizerConfig, PitchVocabulary
 from gansynth_tf.networks import NetworkConfig
@@ -59,6 +60,7 @@ ROOMS = (
     OptimizerConfig,
     DataConfig,
     PipelineConfig,
+    ExecutionConfig,
     CadenceConfig,
     RunConfig,
 )
@@ -148,6 +150,7 @@ class Experiment:
     optimizer: OptimizerConfig
     data: DataConfig
     pipeline: PipelineConfig
+    execution: ExecutionConfig
     cadence: CadenceConfig
     run: RunConfig
 
@@ -187,6 +190,7 @@ class Experiment:
             optimizer=build(OptimizerConfig),
             data=build(DataConfig),
             pipeline=build(PipelineConfig),
+            execution=build(ExecutionConfig),
             cadence=build(CadenceConfig),
             run=build(RunConfig),
         )

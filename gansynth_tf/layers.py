@@ -4,6 +4,9 @@ Every image is ``[batch, time, freq, channels]``. Layers create their variables 
 constructed, from a seed and their name alone, so that a model's first weights do not depend on
 the order or the device in which it is built.
 
+Variables are float32. A layer computes in the type of the image that it is given, float32 or
+bfloat16: who calls the layers chooses by a cast.
+
 Source: Karras et al., "Progressive growing of GANs", section 4 and appendix A.
 """
 
@@ -21,8 +24,13 @@ LEAKY_SLOPE = 0.2
 
 
 def pixel_norm(x: tf.Tensor, epsilon: float = 1e-8) -> tf.Tensor:
-    """[..., channels] -> the same with a root mean square over channels of 1."""
-    return x * (1.0 / tf.sqrt(tf.reduce_mean(tf.square(x), axis=-1, keepdims=True) + epsilon))
+    """[..., channels] -> the same with a root mean square over channels of 1.
+
+    The mean square is computed in float32.
+    """
+    square = tf.square(tf.cast(x, tf.float32))
+    inverse = 1.0 / tf.sqrt(tf.reduce_mean(square, axis=-1, keepdims=True) + epsilon)
+    return x * tf.cast(inverse, x.dtype)
 
 
 def box_upscale(x: tf.Tensor, factors: tuple[int, int]) -> tf.Tensor:
@@ -79,7 +87,8 @@ class _Weighted(keras.layers.Layer):
     """A kernel and a bias of known shape, created at once."""
 
     def __init__(self, kernel_shape: tuple[int, ...], init_scale: float, seed: int, name: str):
-        super().__init__(name=name.replace("/", "_"))
+        # Keras would cast the image to the variables' type.
+        super().__init__(name=name.replace("/", "_"), autocast=False)
         self.kernel = self.add_weight(shape=kernel_shape, initializer="zeros", name="kernel")
         self.kernel.assign(init_scale * initial_normal(seed, name, kernel_shape))
         self.bias = self.add_weight(shape=self._bias_shape(), initializer="zeros", name="bias")
@@ -87,6 +96,11 @@ class _Weighted(keras.layers.Layer):
 
     def _bias_shape(self):
         return (self.kernel.shape[-1],)
+
+    def _weights_for(self, x: tf.Tensor, scale: float | None = None) -> tuple[tf.Tensor, tf.Tensor]:
+        """The kernel, scaled, and the bias, both in the type of ``x``."""
+        kernel = self.kernel if scale is None else scale * self.kernel
+        return tf.cast(kernel, x.dtype), tf.cast(self.bias, x.dtype)
 
 
 class EqualizedConv2D(_Weighted):
@@ -105,7 +119,8 @@ class EqualizedConv2D(_Weighted):
     def call(self, x: tf.Tensor) -> tf.Tensor:
         # The original scales the product; scaling the far smaller kernel saves a pass over the
         # image and lets TensorFlow fuse the bias into the convolution.
-        return tf.nn.conv2d(x, self.scale * self.kernel, 1, "SAME") + self.bias
+        kernel, bias = self._weights_for(x, self.scale)
+        return tf.nn.conv2d(x, kernel, 1, "SAME") + bias
 
 
 class UpscaleConv2D(EqualizedConv2D):
@@ -140,10 +155,12 @@ class UpscaleConv2D(EqualizedConv2D):
         time_taps, freq_taps = (shared_taps(size, factor) for factor in self.factors)
         kernel = tf.einsum("pad,qbe,deio->abipqo", time_taps, freq_taps, self.scale * self.kernel)
         kernel = tf.reshape(kernel, [*kernel.shape[:3], time_factor * freq_factor * filters])
+        kernel = tf.cast(kernel, x.dtype)
+        bias = tf.tile(tf.cast(self.bias, x.dtype), [time_factor * freq_factor])
         # A convolution of 2 taps has one output more than the image has cells: that between
         # every two cells, and those beyond its first and its last.
         padding = [[0, 0], *([p, p] for p in map(self._padding, self.factors)), [0, 0]]
-        x = tf.nn.conv2d(x, kernel, 1, padding) + tf.tile(self.bias, [time_factor * freq_factor])
+        x = tf.nn.conv2d(x, kernel, 1, padding) + bias
         _, rows, columns, _ = x.shape
         x = tf.reshape(x, [-1, rows, columns, time_factor, freq_factor, filters])
         x = tf.transpose(x, [0, 1, 3, 2, 4, 5])
@@ -255,7 +272,8 @@ class PlainConv2D(_Weighted):
         self.strides = strides
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        return tf.nn.conv2d(x, tf.convert_to_tensor(self.kernel), self.strides, "SAME") + self.bias
+        kernel, bias = self._weights_for(x)
+        return tf.nn.conv2d(x, kernel, self.strides, "SAME") + bias
 
 
 class PlainConv2DTranspose(_Weighted):
@@ -287,8 +305,8 @@ class PlainConv2DTranspose(_Weighted):
         _, time, freq, _ = x.shape
         filters = self.kernel.shape[2]
         shape = [tf.shape(x)[0], time * self.strides[0], freq * self.strides[1], filters]
-        kernel = tf.convert_to_tensor(self.kernel)
-        x = tf.nn.conv2d_transpose(x, kernel, shape, self.strides, "SAME") + self.bias
+        kernel, bias = self._weights_for(x)
+        x = tf.nn.conv2d_transpose(x, kernel, shape, self.strides, "SAME") + bias
         return tf.ensure_shape(x, [None, *shape[1:]])
 
 

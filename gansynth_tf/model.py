@@ -10,7 +10,8 @@ resumed run and a run on another number of replicas see the same numbers.
 
 import dataclasses
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -140,6 +141,19 @@ class Stream(enum.IntEnum):
     INTERPOLATION = 4
 
 
+class Draws(NamedTuple):
+    """What is random in a step: of the generator's update, then of the discriminator's.
+
+    Latents are [batch, latent], labels one-hot [batch, pitches], interpolation weights [batch].
+    """
+
+    latents_g: tf.Tensor
+    labels_g: tf.Tensor
+    latents_d: tf.Tensor
+    labels_d: tf.Tensor
+    amount: tf.Tensor
+
+
 def step_seed(seed: int, step: tf.Tensor, stream: Stream) -> tf.Tensor:
     """[2] int64 seed for tf.random.stateless_*; a pure function of its arguments."""
     base = tf.stack([tf.constant(seed, tf.int64), tf.cast(step, tf.int64)])
@@ -169,8 +183,14 @@ class GANSynth(keras.Model):
         optimizer_config: OptimizerConfig = OptimizerConfig(),
         scale_offset: np.ndarray | None = None,
         seed: int = 0,
+        image_type: str = "float32",
     ):
-        """``scale_offset``: the fitted normaliser's numbers (NormalizerConfig.fit)."""
+        """A model with its first weights.
+
+        Args:
+          scale_offset: the fitted normaliser's numbers (NormalizerConfig.fit).
+          image_type: of the images inside the networks, "float32" or "bfloat16".
+        """
         super().__init__(name="gansynth")
         if scale_offset is None:
             if config.normalizer.is_fitted:
@@ -181,11 +201,12 @@ class GANSynth(keras.Model):
         self.optimizer_config = optimizer_config
         self.seed = seed
         self.normalizer = Normalizer(scale_offset)
+        shared = {"normalizer": self.normalizer, "seed": seed, "image_type": image_type}
         make = networks.make_generator
-        self.generator = make(config.networks, self.normalizer, seed)
-        self.ema_generator = make(config.networks, self.normalizer, seed, name="ema_generator")
+        self.generator = make(config.networks, **shared)
+        self.ema_generator = make(config.networks, name="ema_generator", **shared)
         self.ema_generator.trainable = False
-        self.discriminator = networks.make_discriminator(config.networks, self.normalizer, seed)
+        self.discriminator = networks.make_discriminator(config.networks, **shared)
         # Same seed, same names, same weights: the average starts equal to what it averages.
         self.stage: Stage | None = None
         self.built = True
@@ -276,31 +297,33 @@ class GANSynth(keras.Model):
 
     # --- One iteration ---
 
-    def train_step(self, data: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def train_step(
+        self, data: dict[str, tf.Tensor], update: Callable | None = None
+    ) -> dict[str, tf.Tensor]:
         """Updates generator, moving average and discriminator once.
 
         Args:
           data: dict of this replica's "specgrams" [batch, ...] (networks.stage_specgrams) and
             "labels" [batch] int32, and of the scalars "step" (counted from the start of the
             run) and "fade" (read in transition stages only).
+          update: in place of the method of that name, such as the same compiled.
 
         Returns:
           Every loss term, averaged over the global batch once replicas are summed.
         """
-        specgrams, real_labels = data["specgrams"], self._one_hot(data["labels"])
-        step = data["step"]
+        specgrams = data["specgrams"]
         fade = tf.cast(data["fade"], tf.float32) if self.stage.is_transition else None
         local = specgrams.shape[0] or tf.shape(specgrams)[0]
+        draws = self.draw(data["step"], local)
+        return (update or self.update)(specgrams, self._one_hot(data["labels"]), draws, fade)
 
-        latents = self._draw_latents(step, Stream.GENERATOR_LATENTS, local)
-        labels = self._draw_labels(step, Stream.GENERATOR_LABELS, local)
-        generator_terms = self.update_generator(latents, labels, fade)
-
-        latents = self._draw_latents(step, Stream.DISCRIMINATOR_LATENTS, local)
-        labels = self._draw_labels(step, Stream.DISCRIMINATOR_LABELS, local)
-        amount = self._draw_amount(step, local)
+    def update(
+        self, specgrams: tf.Tensor, real_labels: tf.Tensor, draws: Draws, fade: tf.Tensor | None
+    ) -> dict[str, tf.Tensor]:
+        """What ``train_step`` does once everything random is drawn; returns the loss terms."""
+        generator_terms = self.update_generator(draws.latents_g, draws.labels_g, fade)
         discriminator_terms = self.update_discriminator(
-            specgrams, real_labels, latents, labels, amount, fade
+            specgrams, real_labels, draws.latents_d, draws.labels_d, draws.amount, fade
         )
         return generator_terms | discriminator_terms
 
@@ -355,6 +378,19 @@ class GANSynth(keras.Model):
         return type(terms)(*(tf.reduce_mean(term) / replicas for term in terms))
 
     # --- Draws ---
+
+    def draw(self, step: tf.Tensor, local: int | tf.Tensor) -> Draws:
+        """This replica's part of what is random in a step; ``local`` is its batch size.
+
+        Not to be compiled by XLA, whose generators give other numbers from the same seed.
+        """
+        return Draws(
+            latents_g=self._draw_latents(step, Stream.GENERATOR_LATENTS, local),
+            labels_g=self._draw_labels(step, Stream.GENERATOR_LABELS, local),
+            latents_d=self._draw_latents(step, Stream.DISCRIMINATOR_LATENTS, local),
+            labels_d=self._draw_labels(step, Stream.DISCRIMINATOR_LABELS, local),
+            amount=self._draw_amount(step, local),
+        )
 
     def _one_hot(self, labels: tf.Tensor):
         return tf.one_hot(labels, self.config.networks.num_pitches)

@@ -125,19 +125,27 @@ class DiscriminatorOutput(NamedTuple):
 
 
 def make_generator(
-    config: NetworkConfig, normalizer: Normalizer, seed: int, name: str = "generator"
+    config: NetworkConfig,
+    normalizer: Normalizer,
+    seed: int,
+    name: str = "generator",
+    image_type: str = "float32",
 ) -> "Generator":
     """The generator of ``config``."""
     network = SimpleGenerator if config.simple_arch else Generator
-    return network(config, normalizer, seed, name=name)
+    return network(config, normalizer, seed, name, image_type)
 
 
 def make_discriminator(
-    config: NetworkConfig, normalizer: Normalizer, seed: int, name: str = "discriminator"
+    config: NetworkConfig,
+    normalizer: Normalizer,
+    seed: int,
+    name: str = "discriminator",
+    image_type: str = "float32",
 ) -> "Discriminator":
     """The discriminator of ``config``."""
     network = SimpleDiscriminator if config.simple_arch else Discriminator
-    return network(config, normalizer, seed, name=name)
+    return network(config, normalizer, seed, name, image_type)
 
 
 # --- Generator ---
@@ -150,11 +158,17 @@ class Generator(keras.Model):
     """
 
     def __init__(
-        self, config: NetworkConfig, normalizer: Normalizer, seed: int, name: str = "generator"
+        self,
+        config: NetworkConfig,
+        normalizer: Normalizer,
+        seed: int,
+        name: str = "generator",
+        image_type: str = "float32",
     ):
         super().__init__(name=name)
         self.config = config
         self.normalizer = normalizer
+        self.image_type = image_type
         self.blocks = [
             self._make_block(block, seed)
             for block in range(1, config.resolutions.num_resolutions + 1)
@@ -195,9 +209,9 @@ class Generator(keras.Model):
         activation = ACTIVATIONS[self.config.to_rgb_activation]
         outputs = []
         for number, block in enumerate(self.blocks[:num_blocks], start=1):
-            x = block(x)
+            x = tf.cast(block(x), self.image_type)
             if number == num_blocks or (fading and number == num_blocks - 1):
-                outputs.append(activation(block.to_specgram(x)))
+                outputs.append(activation(tf.cast(block.to_specgram(x), tf.float32)))
         return outputs
 
     def active_variables(self, num_blocks: int, fading: bool) -> list:
@@ -221,7 +235,7 @@ class GeneratorBlock(keras.layers.Layer):
     """
 
     def __init__(self, config: NetworkConfig, block: int, seed: int):
-        super().__init__(name=f"block_{block}")
+        super().__init__(name=f"block_{block}", autocast=False)
         name = f"generator/block_{block}"
         filters = config.filters.num_filters(block)
         self.is_first = block == 1
@@ -262,7 +276,7 @@ class SimpleGeneratorBlock(keras.layers.Layer):
     """One transposed convolution; the first block is dense. Shapes as in GeneratorBlock."""
 
     def __init__(self, config: NetworkConfig, block: int, seed: int):
-        super().__init__(name=f"block_{block}")
+        super().__init__(name=f"block_{block}", autocast=False)
         name = f"simple_generator/block_{block}"
         filters = config.filters.num_filters(block)
         self.image_shape = (*config.resolutions.resolution(block), filters)
@@ -294,11 +308,17 @@ class Discriminator(keras.Model):
     """
 
     def __init__(
-        self, config: NetworkConfig, normalizer: Normalizer, seed: int, name: str = "discriminator"
+        self,
+        config: NetworkConfig,
+        normalizer: Normalizer,
+        seed: int,
+        name: str = "discriminator",
+        image_type: str = "float32",
     ):
         super().__init__(name=name)
         self.config = config
         self.normalizer = normalizer
+        self.image_type = image_type
         self.blocks = [
             self._make_block(block, seed)
             for block in range(1, config.resolutions.num_resolutions + 1)
@@ -324,10 +344,11 @@ class Discriminator(keras.Model):
         if fade is not None and num_blocks < 2:
             raise ValueError("The first block has nothing to fade in from: fade must be None.")
         resolutions = self.config.resolutions
-        normalized = self.normalizer.normalize(specgrams)
+        normalized = tf.cast(self.normalizer.normalize(specgrams), self.image_type)
         working = self.config.working_block(num_blocks, self.normalizer.by_frequency)
         normalized = box_downscale(normalized, resolutions.step(working - num_blocks))
 
+        fade = None if fade is None else tf.cast(fade, self.image_type)
         newest = self.blocks[num_blocks - 1]
         x = newest.features(normalized)
         for block in self.blocks[num_blocks - 1 : 0 : -1]:
@@ -336,7 +357,7 @@ class Discriminator(keras.Model):
                 smaller = box_downscale(normalized, resolutions.step())
                 older = self.blocks[num_blocks - 2].features(smaller)
                 x = fade * x + (1.0 - fade) * older
-        return self.head(layers.minibatch_stddev(x, groups))
+        return self.head(layers.minibatch_stddev(tf.cast(x, tf.float32), groups))
 
     def active_variables(self, num_blocks: int, fading: bool) -> list:
         """Trainable variables that the output depends on."""
@@ -355,7 +376,7 @@ class DiscriminatorBlock(keras.layers.Layer):
     """
 
     def __init__(self, config: NetworkConfig, block: int, seed: int):
-        super().__init__(name=f"block_{block}")
+        super().__init__(name=f"block_{block}", autocast=False)
         name = f"discriminator/block_{block}"
         filters = config.filters.num_filters(block)
         self.from_specgram = layers.EqualizedConv2D(
@@ -385,7 +406,7 @@ class DiscriminatorHead(keras.layers.Layer):
     """[batch, start time, start freq, filters of block 1 + 1] -> DiscriminatorOutput."""
 
     def __init__(self, config: NetworkConfig, seed: int):
-        super().__init__(name="head")
+        super().__init__(name="head", autocast=False)
         filters, last = config.filters.num_filters(1), config.filters.num_filters(0)
         self.conv0 = layers.EqualizedConv2D(
             filters + 1, filters, config.kernel_size, HE_GAIN, seed, "discriminator/head/conv0"
@@ -423,7 +444,7 @@ class SimpleDiscriminatorBlock(keras.layers.Layer):
     """One strided convolution; shapes as in DiscriminatorBlock."""
 
     def __init__(self, config: NetworkConfig, block: int, seed: int):
-        super().__init__(name=f"block_{block}")
+        super().__init__(name=f"block_{block}", autocast=False)
         name = f"simple_discriminator/block_{block}"
         filters = config.filters.num_filters(block)
         self.from_specgram = layers.PlainConv2D(
@@ -452,7 +473,7 @@ class SimpleDiscriminatorHead(keras.layers.Layer):
     """
 
     def __init__(self, config: NetworkConfig, seed: int):
-        super().__init__(name="head")
+        super().__init__(name="head", autocast=False)
         name = "simple_discriminator/head"
         inputs = math.prod(config.resolutions.start_resolution) * (
             config.filters.num_filters(1) + 1

@@ -19,6 +19,7 @@ from gansynth_tf.cadence import Every
 from gansynth_tf.checkpoint import CheckpointError, RunState
 from gansynth_tf.data import pipeline, sources
 from gansynth_tf.data.pipeline import Notes
+from gansynth_tf.execution import StepFunction
 from gansynth_tf.experiment import Experiment
 from gansynth_tf.files import remove_temporaries
 from gansynth_tf.model import GANSynth, ModelConfig, PitchVocabulary
@@ -187,10 +188,16 @@ class Trainer:
                 numbers = normalizer_numbers(config, latest.arrays)
         else:
             numbers = self._fit_normalizer(config)
+        experiment.execution.set_up()
         strategy = tf.distribute.get_strategy()
         with strategy.scope():
             self.model = GANSynth(
-                config, experiment.losses, experiment.optimizer, numbers, experiment.run.seed
+                config,
+                experiment.losses,
+                experiment.optimizer,
+                numbers,
+                experiment.run.seed,
+                experiment.execution.image_type,
             )
         if latest:
             with checkpoint.fitting(latest.path):
@@ -251,27 +258,25 @@ class Trainer:
             self.state.images,
             self._stop_if_asked,
         )
-        step = step_function(self.model, strategy)
+        take_steps = StepFunction(self.model, strategy, experiment.execution)
         observers = callbacks.Observers(experiment, self.run_dir, self.model, stage, self.say)
         observers.stage_begins(self.state)
         save_images = Every(cadence.checkpoint_num_images, self.state.images)
         save_seconds = Every(60 * cadence.checkpoint_minutes, self.state.seconds)
         sample_images = Every(cadence.save_summaries_num_images, self.state.images)
         started, seconds_before = None, self.state.seconds
-        for batch in batches:
-            fade = self._fade(stage)
-            numbers = step(batch, tf.constant(self.state.steps, tf.int64), tf.constant(fade))
-            terms = dict(zip(step.terms, numbers.numpy().tolist(), strict=True))
-            self._refuse_non_finite(terms)
+        batches = iter(batches)
+        while True:
+            rows = take_steps(batches, self.state.steps, self._coming_fades(stage)).numpy()
             # The first step traces the graph: that is not training, nor the clock's business.
             started = started or time.monotonic()
-            self.state = RunState(
-                stage.index,
-                self.state.images + stage.batch_size,
-                self.state.steps + 1,
-                seconds_before + time.monotonic() - started,
-            )
-            observers.step_done(self.state, terms)
+            seconds = seconds_before + time.monotonic() - started
+            for row in rows.tolist():
+                terms = dict(zip(take_steps.terms, row, strict=True))
+                self._refuse_non_finite(terms)
+                images, steps = self.state.images + stage.batch_size, self.state.steps + 1
+                self.state = RunState(stage.index, images, steps, seconds)
+                observers.step_done(self.state, terms)
             if self._stage_ended(stage):
                 break
             # What belongs to a step comes before the step's checkpoint: a run that dies in
@@ -290,9 +295,17 @@ class Trainer:
         observers.close()
         self._save()
 
-    def _fade(self, stage: Stage) -> np.float32:
-        schedule = self.experiment.schedule
-        return np.float32(schedule.fade(stage, self.state.images, self.state.seconds))
+    def _fade(self, stage: Stage, steps_ahead: int = 0) -> np.float32:
+        images = self.state.images + steps_ahead * stage.batch_size
+        return np.float32(self.experiment.schedule.fade(stage, images, self.state.seconds))
+
+    def _coming_fades(self, stage: Stage) -> list[np.float32]:
+        """The fade of every step of the next execution, none of which is beyond the stage."""
+        count = self.experiment.execution.steps_per_execution
+        if self.experiment.schedule.train_time_limit is None:
+            images_left = stage.end_image - self.state.images
+            count = min(count, -(-images_left // stage.batch_size))
+        return [self._fade(stage, steps) for steps in range(count)]
 
     def _sample_fade(self, stage: Stage):
         return self._fade(stage) if stage.is_transition else None
@@ -339,27 +352,3 @@ class Trainer:
             self.say,
         )
         self.say(f"Saved {path.name}.")
-
-
-# --- The step as a graph ---
-
-
-def step_function(model: GANSynth, strategy: tf.distribute.Strategy) -> Callable:
-    """(batch, step, fade) -> loss terms as one vector; their names are in ``.terms`` after it.
-
-    One vector, so that a step costs one transfer to the host.
-    """
-
-    @tf.function(reduce_retracing=True)
-    def run(batch: dict[str, tf.Tensor], step: tf.Tensor, fade: tf.Tensor | None):
-        data = {**batch, "step": step, "fade": fade}
-        terms = strategy.run(model.train_step, (data,))
-        terms = {name: strategy.reduce("SUM", value, None) for name, value in terms.items()}
-        call.terms = tuple(terms)
-        return tf.stack(list(terms.values()))
-
-    def call(batch: dict[str, tf.Tensor], step: tf.Tensor, fade: tf.Tensor | None):
-        return run(batch, step, fade)
-
-    call.terms = ()
-    return call

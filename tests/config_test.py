@@ -12,8 +12,9 @@ from experiments import SMALL
 from gansynth_tf import checkpoint, config, experiment, networks
 from gansynth_tf.checkpoint import RunState
 from gansynth_tf.config import UserError
+from gansynth_tf.execution import StepFunction
 from gansynth_tf.model import GANSynth, PitchVocabulary
-from gansynth_tf.training import CHECKPOINT_FOLDER, step_function
+from gansynth_tf.training import CHECKPOINT_FOLDER
 
 pytestmark = pytest.mark.latest
 PAPER = (
@@ -88,7 +89,7 @@ def test_every_flagfile_shrunk_trains_and_inverts(name):
         model_config, built.losses, built.optimizer, built.normalizer.fit(full.numpy()), seed=1
     )
     model.begin_stage(built.schedule.stage(1))
-    step = step_function(model, tf.distribute.get_strategy())
+    take_steps = StepFunction(model, tf.distribute.get_strategy(), built.execution)
     batch = {
         "specgrams": networks.stage_specgrams(
             model_config.networks, full[:2], 2, model.normalizer.by_frequency
@@ -96,7 +97,7 @@ def test_every_flagfile_shrunk_trains_and_inverts(name):
         "labels": tf.constant([0, 2]),
     }
     before = model.generator.blocks[0].conv1.kernel.numpy()
-    terms = step(batch, tf.constant(0, tf.int64), tf.constant(0.5))
+    terms = take_steps(iter(tf.data.Dataset.from_tensors(batch)), 0, [0.5])
     assert np.isfinite(terms).all()
     assert np.abs(model.generator.blocks[0].conv1.kernel.numpy() - before).max() > 0
     notes = model.sample(np.zeros([3, 4], np.float32), np.array([0, 1, 2]), 0.5)
