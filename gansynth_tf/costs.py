@@ -62,10 +62,13 @@ class LayerCost:
         return self.kernel[-1] * self.cells
 
 
-def stage_cost(config: NetworkConfig, num_blocks: int, batch_size: int) -> StageCost:
-    """Costs of the stable stage of ``num_blocks`` of the paper's networks.
+def stage_cost(
+    config: NetworkConfig, num_blocks: int, batch_size: int, by_frequency: bool = False
+) -> StageCost:
+    """Costs of the stable stage of ``num_blocks``.
 
-    The simple architecture has fewer layers: for it this is an upper bound.
+    ``by_frequency``: whether the normaliser differs by frequency, which may keep specgrams
+    outside the networks at full size (NetworkConfig.working_block).
     """
     generator = generator_layers(config, num_blocks)
     discriminator = discriminator_layers(config, num_blocks)
@@ -80,10 +83,14 @@ def stage_cost(config: NetworkConfig, num_blocks: int, batch_size: int) -> Stage
     # backward pass and both of theirs (6).
     update_g = 3 * forward_g + 2 * forward_d
     update_d = forward_g + 12 * forward_d
-    activations = sum(layer.activations for layer in discriminator)
     # Each of a convolution's output, its activation and its gradient, for reals, fakes, points
     # between, and the slope of these.
-    memory = FLOAT_BYTES * (4 * parameters_g + 3 * parameters_d + 12 * batch_size * activations)
+    activations = 12 * sum(layer.activations for layer in discriminator)
+    # Outside the networks: reals, fakes and the points between them, each with what its
+    # normaliser keeps, and their gradients.
+    working = config.working_block(num_blocks, by_frequency)
+    activations += 8 * CHANNELS * math.prod(config.resolutions.resolution(working))
+    memory = FLOAT_BYTES * (4 * parameters_g + 3 * parameters_d + batch_size * activations)
     return StageCost(parameters_g, parameters_d, forward_g, forward_d, update_g + update_d, memory)
 
 
@@ -94,13 +101,20 @@ def generator_layers(config: NetworkConfig, num_blocks: int) -> list[LayerCost]:
     for block in range(1, num_blocks + 1):
         time, freq = config.resolutions.resolution(block)
         filters = config.filters.num_filters(block)
-        if block == 1:
+        if config.simple_arch and block == 1:
+            layers.append(LayerCost((1, 1, inputs, time * freq * filters), (1, 1)))
+        elif config.simple_arch:
+            # A transposed convolution multiplies each cell of the smaller image by the kernel.
+            products = 1 / math.prod(config.resolutions.step())
+            layers.append(LayerCost((*kernel, inputs, filters), (time, freq), products))
+        elif block == 1:
             # The kernel covers the image, and each cell sees one tap of it.
             layers.append(LayerCost((time, freq, inputs, filters), (1, 1)))
         else:
             products = _products_of_upscaling(config)
             layers.append(LayerCost((*kernel, inputs, filters), (time, freq), products))
-        layers.append(LayerCost((*kernel, filters, filters), (time, freq)))
+        if not config.simple_arch:
+            layers.append(LayerCost((*kernel, filters, filters), (time, freq)))
         inputs = filters
     return [*layers, LayerCost((1, 1, inputs, CHANNELS), (time, freq))]
 
@@ -117,14 +131,20 @@ def discriminator_layers(config: NetworkConfig, num_blocks: int) -> list[LayerCo
     """Of the discriminator's first ``num_blocks`` blocks, in the order of a pass."""
     kernel = (config.kernel_size, config.kernel_size)
     filters = config.filters.num_filters
-    time, freq = config.resolutions.resolution(num_blocks)
-    layers = [LayerCost((1, 1, CHANNELS, filters(num_blocks)), (time, freq))]
+    resolution = config.resolutions.resolution
+    layers = [LayerCost((1, 1, CHANNELS, filters(num_blocks)), resolution(num_blocks))]
     for block in range(num_blocks, 1, -1):
-        time, freq = config.resolutions.resolution(block)
-        layers.append(LayerCost((*kernel, filters(block), filters(block)), (time, freq)))
-        layers.append(LayerCost((*kernel, filters(block), filters(block - 1)), (time, freq)))
+        sizes = (*kernel, filters(block), filters(block - 1))
+        if config.simple_arch:
+            layers.append(LayerCost(sizes, resolution(block - 1)))
+        else:
+            layers.append(LayerCost((*kernel, filters(block), filters(block)), resolution(block)))
+            layers.append(LayerCost(sizes, resolution(block)))
     time, freq = config.resolutions.start_resolution
-    layers.append(LayerCost((*kernel, filters(1) + 1, filters(1)), (time, freq)))
-    layers.append(LayerCost((time, freq, filters(1), filters(0)), (1, 1)))
+    inputs = filters(1) + 1
+    if not config.simple_arch:
+        layers.append(LayerCost((*kernel, inputs, filters(1)), (time, freq)))
+        inputs = filters(1)
+    layers.append(LayerCost((time, freq, inputs, filters(0)), (1, 1)))
     layers.append(LayerCost((1, 1, filters(0), 1 + config.num_pitches), (1, 1)))
     return layers

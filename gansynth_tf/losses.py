@@ -7,13 +7,15 @@ Source: Gulrajani et al., "Improved training of Wasserstein GANs"; Karras et al.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
 PENALTY_UNITS = ("natural", "normalized")
+
+# Far above what trains, and far below where float32 ends.
+MAX_WEIGHT = 1e9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +42,10 @@ class LossConfig:
             )
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.type is float and not 0 <= value < math.inf:
-                raise ValueError(f"{field.name} must be a number of at least 0, not {value!r}.")
+            if field.type is float and not 0 <= value <= MAX_WEIGHT:
+                raise ValueError(
+                    f"{field.name} must be a number from 0 to {MAX_WEIGHT:g}, not {value!r}."
+                )
         if self.gradient_penalty_target == 0:
             raise ValueError("gradient_penalty_target must be above 0.")
 

@@ -1,5 +1,6 @@
 """Counted costs are those of the networks, and of the paper's size."""
 
+import dataclasses
 import itertools
 import math
 
@@ -40,6 +41,35 @@ def test_parameters_are_those_of_the_networks(scale_mode, kernel_size):
         layers = [layer for block in used[1:] for layer in (block.conv0, block.conv1)]
         expected = count([*layers, used[-1].from_specgram, critic.head])
         assert cost.discriminator_parameters == expected
+
+
+def test_parameters_of_the_simple_architecture():
+    config = NetworkConfig(
+        resolutions=ResolutionSchedule(2, 8, 2, "ALL", 3),
+        filters=FilterSchedule(fmap_base=64, fmap_max=24),
+        num_pitches=5,
+        latent_vector_size=6,
+        simple_arch=True,
+    )
+    normalizer = Normalizer(NormalizerConfig().prespecified())
+    generator = networks.make_generator(config, normalizer, seed=0)
+    critic = networks.make_discriminator(config, normalizer, seed=0)
+    for num_blocks in (1, 2, 3):
+        cost = stage_cost(config, num_blocks, batch_size=2)
+        variables = generator.active_variables(num_blocks, fading=False)
+        assert cost.generator_parameters == sum(math.prod(v.shape) for v in variables)
+        variables = critic.active_variables(num_blocks, fading=False)
+        assert cost.discriminator_parameters == sum(math.prod(v.shape) for v in variables)
+    standard = stage_cost(dataclasses.replace(config, simple_arch=False), 3, batch_size=2)
+    assert cost.iteration_operations < standard.iteration_operations
+
+
+def test_full_size_specgrams_take_memory():
+    small, full = (stage_cost(paper_config(), 1, 8, by_frequency=b) for b in (False, True))
+    # Reals, fakes and points between them at least: 128 x 1024 x 2 numbers a note.
+    assert full.memory_bytes - small.memory_bytes > 3 * 8 * 4 * 128 * 1024 * 2 * 0.99
+    same = [stage_cost(paper_config(), 7, 8, by_frequency=b).memory_bytes for b in (False, True)]
+    assert same[0] == same[1]
 
 
 def paper_config() -> NetworkConfig:

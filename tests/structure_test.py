@@ -19,7 +19,8 @@ LAYERS = (
     | {"music", "pictures"},
     {"model", "costs", "variables"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"},
-    {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"},
+    {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"}
+    | {"execution"},
     {"config", "report", "quickstart"}
     | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"},
 )
