@@ -69,9 +69,17 @@ def minibatch_stddev(x: tf.Tensor, groups: int = 1, epsilon: float = 1e-6) -> tf
     return tf.concat([x, extra], axis=-1)
 
 
+@tf.custom_gradient
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     """max(x, 0.2 x)."""
-    return tf.nn.leaky_relu(x, LEAKY_SLOPE)
+    y = tf.nn.leaky_relu(x, LEAKY_SLOPE)
+
+    def gradient(upstream: tf.Tensor):
+        # y has the sign of x: to keep it alone, which the next layer needs anyway, saves an image
+        # a layer, and lets TensorFlow compute it in the convolution that gives x.
+        return tf.raw_ops.LeakyReluGrad(gradients=upstream, features=y, alpha=LEAKY_SLOPE)
+
+    return y, gradient
 
 
 def initial_normal(seed: int, name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -266,28 +266,48 @@ class GANSynth(keras.Model):
           amount: interpolation weights [batch].
           fade: weight of the newest block, or None.
         """
+        reals, fakes = self._compared(specgrams, latents, labels, fade)
+        wasserstein, drift, pitch = self._score_losses(reals, real_labels, fakes, fade)
+        penalty = self._penalty(reals, fakes, amount, fade)
+        return DiscriminatorLosses(wasserstein, penalty, drift, pitch)
+
+    def _compared(
+        self, specgrams: tf.Tensor, latents: tf.Tensor, labels: tf.Tensor, fade: tf.Tensor | None
+    ):
+        """Reals as the critic sees them, and fakes, which are constants to it."""
         config, blocks = self.config.networks, self.num_blocks
         by_frequency = self.normalizer.by_frequency
         reals = networks.blend_specgrams(config, specgrams, blocks, by_frequency, fade)
         fakes = tf.stop_gradient(self.generator(latents, labels, num_blocks=blocks, fade=fade))
+        return reals, fakes
+
+    def _score_losses(
+        self, reals: tf.Tensor, real_labels: tf.Tensor, fakes: tf.Tensor, fade: tf.Tensor | None
+    ):
+        """Wasserstein loss, drift and pitch loss, each [batch]."""
         # One pass for both; each half keeps a minibatch statistic of its own.
         both = self.discriminator(
-            tf.concat([reals, fakes], 0), num_blocks=blocks, fade=fade, groups=2
+            tf.concat([reals, fakes], 0), num_blocks=self.num_blocks, fade=fade, groups=2
         )
         real_score, fake_score = tf.split(both.score, 2)
         real_pitch_logits, _ = tf.split(both.pitch_logits, 2)
-        penalty = losses.gradient_penalty(
+        return (
+            losses.discriminator_wasserstein(real_score, fake_score),
+            losses.drift(real_score),
+            losses.pitch_loss(real_pitch_logits, real_labels),
+        )
+
+    def _penalty(
+        self, reals: tf.Tensor, fakes: tf.Tensor, amount: tf.Tensor, fade: tf.Tensor | None
+    ):
+        """Gradient penalty [batch]."""
+        config, blocks = self.config.networks, self.num_blocks
+        return losses.gradient_penalty(
             lambda x: self.discriminator(x, num_blocks=blocks, fade=fade).score,
             losses.interpolate(reals, fakes, amount),
-            config.slope_scale(config.working_block(blocks, by_frequency)),
+            config.slope_scale(config.working_block(blocks, self.normalizer.by_frequency)),
             self.loss_config.gradient_penalty_target,
             self._penalty_unit(),
-        )
-        return DiscriminatorLosses(
-            wasserstein_d=losses.discriminator_wasserstein(real_score, fake_score),
-            gradient_penalty=penalty,
-            real_score_penalty=losses.drift(real_score),
-            real_ac_loss=losses.pitch_loss(real_pitch_logits, real_labels),
         )
 
     def _penalty_unit(self):
@@ -334,7 +354,9 @@ class GANSynth(keras.Model):
         variables = self.generator_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([_tensor_source(v) for v in variables])
-            terms = self._globally_averaged(self.generator_losses(latents, labels, fade))
+            terms = GeneratorLosses(
+                *map(self._global_mean, self.generator_losses(latents, labels, fade))
+            )
             total = terms.total(self.loss_config)
         gradients = tape.gradient(total, [_tensor_source(v) for v in variables])
         self.generator_optimizer.apply(gradients, variables)
@@ -351,16 +373,28 @@ class GANSynth(keras.Model):
         fade: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """One Adam step of the discriminator; returns the loss terms."""
-        variables = self.discriminator_variables
+        config, variables = self.loss_config, self.discriminator_variables
+        sources = [_tensor_source(v) for v in variables]
+        reals, fakes = self._compared(specgrams, latents, labels, fade)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([_tensor_source(v) for v in variables])
-            terms = self._globally_averaged(
-                self.discriminator_losses(specgrams, real_labels, latents, labels, amount, fade)
+            tape.watch(sources)
+            penalty = self._global_mean(self._penalty(reals, fakes, amount, fade))
+            weighted = config.gradient_penalty_weight * penalty
+        slopes = tape.gradient(weighted, sources, unconnected_gradients="zero")
+        # One after the other, so that what both keep is never in memory at once.
+        with (
+            tf.control_dependencies(slopes),
+            tf.GradientTape(watch_accessed_variables=False) as tape,
+        ):
+            tape.watch(sources)
+            wasserstein, drift, pitch = map(
+                self._global_mean, self._score_losses(reals, real_labels, fakes, fade)
             )
-            total = terms.total(self.loss_config)
-        gradients = tape.gradient(total, [_tensor_source(v) for v in variables])
+            terms = DiscriminatorLosses(wasserstein, penalty, drift, pitch)
+            rest = terms._replace(gradient_penalty=tf.zeros([])).total(config)
+        gradients = [a + b for a, b in zip(slopes, tape.gradient(rest, sources), strict=True)]
         self.discriminator_optimizer.apply(gradients, variables)
-        return {**terms._asdict(), "discriminator_loss": total}
+        return {**terms._asdict(), "discriminator_loss": terms.total(config)}
 
     def update_average(self) -> None:
         """Moves the averaged generator towards the trained one, in the blocks in use."""
@@ -372,10 +406,9 @@ class GANSynth(keras.Model):
         for average, variable in pairs:
             average.assign_sub((1.0 - self.optimizer_config.ema_decay) * (average - variable))
 
-    def _globally_averaged(self, terms: GeneratorLosses | DiscriminatorLosses):
-        """Per-example terms of this replica -> their sum over the global batch size."""
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return type(terms)(*(tf.reduce_mean(term) / replicas for term in terms))
+    def _global_mean(self, term: tf.Tensor):
+        """A term of this replica, by example -> its sum over the global batch size."""
+        return tf.reduce_mean(term) / tf.distribute.get_strategy().num_replicas_in_sync
 
     # --- Draws ---
 
