@@ -1,14 +1,17 @@
 """What a run shows: progress lines, JSON lines, TensorBoard, and samples to look at and hear."""
 
+import contextlib
+import functools
 import json
 import pathlib
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from gansynth_tf import pictures, wavfiles
+from gansynth_tf import costs, pictures, wavfiles
 from gansynth_tf.cadence import Every
 from gansynth_tf.checkpoint import RunState
 from gansynth_tf.experiment import Experiment
@@ -18,6 +21,7 @@ from gansynth_tf.schedule import Stage
 
 LOG_FILE = "log.jsonl"
 SAMPLE_FOLDER = "samples"
+TENSORBOARD_FOLDER = "tensorboard"
 _SHOWN = {
     "wasserstein_d": "critic",
     "gradient_penalty": "penalty",
@@ -41,7 +45,9 @@ class Observers:
         self.run_dir = pathlib.Path(run_dir)
         self.writer = None
         if experiment.run.tensorboard:
-            self.writer = tf.summary.create_file_writer(str(self.run_dir / "tensorboard"))
+            folder = self.run_dir / TENSORBOARD_FOLDER
+            with _writing_events(folder):
+                self.writer = tf.summary.create_file_writer(str(folder))
 
     def stage_begins(self, state: RunState) -> None:
         """Says which stage begins, and drops log rows of steps that were not saved."""
@@ -52,11 +58,15 @@ class Observers:
             f"({self.stage.kind}): {time_frames} frames x {bins} bins, "
             f"batch {self.stage.batch_size}."
         )
-        self._state = self._last = state
+        self._began = self._state = state
         self._sums, self._count = {}, 0
-        self._clock = time.monotonic()
         self._due = Every(self.experiment.cadence.log_seconds)
-        self._started = self._clock
+        self._started = time.monotonic()
+        self._restart_clock()
+
+    def _restart_clock(self) -> None:
+        """Makes the speed count from here."""
+        self._clock, self._last = time.monotonic(), self._state
 
     def step_done(self, state: RunState, terms: dict[str, float]) -> None:
         """Adds up the terms and, when it is time, writes a row of their means."""
@@ -64,40 +74,52 @@ class Observers:
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
         self._state = state
+        if state.seconds == self._began.seconds:
+            # The first execution, which traces the graph, and which the run's clock leaves out.
+            self._started = time.monotonic()
+            self._restart_clock()
         if self._due.due(time.monotonic() - self._started):
             self._write_row(state)
 
     def _write_row(self, state: RunState) -> None:
         if not self._count:
             return
-        now = time.monotonic()
-        speed = (state.images - self._last.images) / max(now - self._clock, 1e-9)
+        images = state.images - self._last.images
+        speed = images / max(time.monotonic() - self._clock, 1e-9)
         row = {
             "images": state.images,
             "step": state.steps,
             "stage": state.stage,
             "seconds": round(state.seconds, 3),
-            "images_per_second": round(speed, 3),
+            # Of the first execution alone, there is no speed to tell.
+            **({"images_per_second": round(speed, 3)} if images else {}),
             **{name: total / self._count for name, total in self._sums.items()},
         }
         with open(self.run_dir / LOG_FILE, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         if self.writer:
-            with self.writer.as_default(step=state.images):
+            with self._events(state):
                 for name, value in row.items():
                     if name not in ("images", "step"):
                         tf.summary.scalar(name, value)
         self.say(self._progress_line(state, row, speed))
         self._sums, self._count = {}, 0
-        self._clock, self._last = now, state
+        self._restart_clock()
+
+    @contextlib.contextmanager
+    def _events(self, state: RunState) -> Iterator[None]:
+        """Within it, summaries go to TensorBoard's file."""
+        folder = self.run_dir / TENSORBOARD_FOLDER
+        with _writing_events(folder), self.writer.as_default(step=state.images):
+            yield
 
     def _progress_line(self, state: RunState, row: dict, speed: float) -> str:
-        losses = "  ".join(f"{label} {row[name]:.3g}" for name, label in _SHOWN.items())
-        return (
-            f"stage {state.stage} {self.stage.kind}  {state.images:,} images  "
-            f"{self._progress(state)}  "
-            f"{speed:.3g} images/s  {self._time_left(state, speed)}  {losses}"
-        )
+        parts = [f"stage {state.stage} {self.stage.kind}", f"{state.images:,} images"]
+        parts.append(self._progress(state))
+        if speed:
+            parts += [f"{speed:.3g} images/s", self._time_left(state, speed)]
+        parts += [f"{label} {row[name]:.3g}" for name, label in _SHOWN.items()]
+        return "  ".join(parts)
 
     def _progress(self, state: RunState) -> str:
         """Share of the run that is done and, in a transition, the newest block's weight."""
@@ -112,17 +134,49 @@ class Observers:
         return text
 
     def _time_left(self, state: RunState, speed: float) -> str:
-        """Of the stage: later stages run at another speed."""
+        """Of the stage and, as far as can be told before they run, of all stages."""
         schedule = self.experiment.schedule
         if schedule.train_time_limit is not None:
             stage = schedule.stage_end_times()[self.stage.index] - state.seconds
             total = schedule.train_time_limit - state.seconds
             return f"{duration(stage)} left in stage, {duration(total)} in all"
-        images = self.stage.end_image - state.images
-        return f"{duration(images / max(speed, 1e-9))} left in stage"
+        stage = max(self.stage.end_image - state.images, 0) / speed
+        low, high = (duration(stage + images / speed) for images in self._images_ahead)
+        total = low if low == high else f"{low} to {high}"
+        return f"{duration(stage)} left in stage, about {total} in all"
+
+    @functools.cached_property
+    def _images_ahead(self) -> tuple[float, float]:
+        """Images of later stages, counted as images of this one: at least, and at most.
+
+        What a step costs whatever its images' size makes the later stages slower by less than
+        their operations say: by nothing at the least.
+        """
+        config, by_frequency = self.model.config, self.model.normalizer.by_frequency
+
+        def operations(stage: Stage) -> int:
+            return costs.stage_cost(
+                config.networks, stage.num_blocks, stage.batch_size, by_frequency
+            ).iteration_operations
+
+        low, high, own, end = 0.0, 0.0, operations(self.stage), self.stage.end_image
+        for stage in self.experiment.schedule.stages():
+            images = max(stage.end_image - end, 0)
+            if images:
+                low, high = low + images, high + images * operations(stage) / own
+                end = stage.end_image
+        return low, max(low, high)
 
     def samples(self, state: RunState, fade: float | None) -> None:
-        """Writes notes of fixed latents over the pitches: wav, and a grid of rainbowgrams."""
+        """Writes notes of fixed latents over the pitches: wav, and a grid of rainbowgrams.
+
+        A row of the log comes before, so that its speed does not count the time of this.
+        """
+        self._write_row(self._state)
+        self._write_samples(state, fade)
+        self._restart_clock()
+
+    def _write_samples(self, state: RunState, fade: float | None) -> None:
         count = self.experiment.run.fake_batch_size
         pitches = np.asarray(self.model.config.vocabulary.pitches)
         labels = np.linspace(0, len(pitches) - 1, count).round().astype(np.int32)
@@ -152,7 +206,7 @@ class Observers:
         if self.writer:
             picture = tf.io.decode_png(grid.read_bytes(), channels=3)
             gain = wavfiles.common_gain(waves)
-            with self.writer.as_default(step=state.images):
+            with self._events(state):
                 tf.summary.image("rainbowgrams", picture[tf.newaxis])
                 tf.summary.audio("notes", gain * waves[:8, :, np.newaxis], rate, max_outputs=8)
         self.say(f"Samples: {folder.relative_to(self.run_dir)}")
@@ -161,7 +215,18 @@ class Observers:
         """Writes what is left and closes TensorBoard's file."""
         self._write_row(self._state)
         if self.writer:
-            self.writer.close()
+            with _writing_events(self.run_dir / TENSORBOARD_FOLDER):
+                self.writer.close()
+
+
+@contextlib.contextmanager
+def _writing_events(folder: pathlib.Path) -> Iterator[None]:
+    """Within it, what TensorFlow raises is an OSError that names the folder."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        lines = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", error.message).split("\n")
+        raise OSError(f"{folder} cannot be written: {lines[0].strip().rstrip('.')}.") from error
 
 
 def duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ renamed, so that an interruption leaves the one before untouched.
 
 import contextlib
 import dataclasses
+import errno
 import json
 import math
 import os
@@ -20,6 +21,12 @@ import numpy as np
 
 from gansynth_tf.files import write_atomically
 
+try:
+    import fcntl
+except ImportError:  # a system without such locks
+    fcntl = None
+
+LOCK_FILE = ".lock"
 FORMAT_VERSION = 1
 TEMPORARY = "ckpt_*.npz"  # final names of the files that a killed process may leave half-written
 _NAME = re.compile(r"ckpt_(\d{12})(_stage_\d{2})?\.npz$")
@@ -91,6 +98,43 @@ class Checkpoint:
     arrays: dict[str, np.ndarray]
     state: RunState
     settings: dict
+
+
+@contextlib.contextmanager
+def held(run_dir: str | pathlib.Path) -> Iterator[None]:
+    """Within it, no other process (nor another call) holds ``run_dir``, which is made if needed.
+
+    The lock is the kernel's: it ends with the process, however that ends. Where locks or the file
+    for one cannot be had, nothing is held.
+
+    Raises:
+      OSError: the folder is held already.
+    """
+    run_dir = pathlib.Path(run_dir)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(run_dir / LOCK_FILE, "ab"))
+        except OSError as error:
+            # Where nothing can be written, there may be nothing to write: a finished run.
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+        else:
+            _lock(file.fileno(), run_dir)
+        yield
+
+
+def _lock(descriptor: int, run_dir: pathlib.Path) -> None:
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OSError(
+            f"Another process is training in {run_dir}: wait for its end, or give another folder."
+        ) from error
+    except OSError:  # a file system without such locks
+        return
 
 
 def save(

@@ -112,11 +112,29 @@ class Trainer:
         self.run_dir = pathlib.Path(run_dir)
         self._tell = say
         self.interruption = None
+        self._holds_folder = False
 
     def say(self, text: str) -> None:
         """Tells ``text`` to whom the trainer was made for."""
         with self.interruption.speaking() if self.interruption else contextlib.nullcontext():
             self._tell(text)
+
+    @contextlib.contextmanager
+    def holding_folder(self) -> Iterator[None]:
+        """Within it, no other trainer runs in the run folder. ``run`` asks for it by itself.
+
+        Raises:
+          OSError: another one does.
+        """
+        if self._holds_folder:
+            yield
+            return
+        with checkpoint.held(self.run_dir):
+            self._holds_folder = True
+            try:
+                yield
+            finally:
+                self._holds_folder = False
 
     def run(self) -> Outcome:
         """Trains until the schedule ends, or a signal asks to stop.
@@ -124,8 +142,12 @@ class Trainer:
         Raises:
           NonFiniteLossError: a loss term or weight is not finite; the last good checkpoint stays.
           CheckpointError: there are checkpoints, but none to go on from.
-          OSError: the run folder cannot be written.
+          OSError: the run folder cannot be written, or another process trains in it.
         """
+        with self.holding_folder():
+            return self._run()
+
+    def _run(self) -> Outcome:
         folder = self.run_dir / CHECKPOINT_FOLDER
         latest = checkpoint.load_latest(folder, warn=self.say)
         if latest:
@@ -148,7 +170,7 @@ class Trainer:
         """Goes through the stages, to the last one's end or until a signal asks to stop."""
         self._prepare(latest)
         for stage in self.experiment.schedule.stages():
-            if stage.index < self.state.stage or self._stage_ended(stage):
+            if self._is_behind(stage):
                 continue
             self._stop_if_asked()
             self._run_stage(stage, latest)
@@ -266,34 +288,54 @@ class Trainer:
         sample_images = Every(cadence.save_summaries_num_images, self.state.images)
         started, seconds_before = None, self.state.seconds
         batches = iter(batches)
-        while True:
+        # A stage has ended before its first step where only its samples could not be written.
+        while not self._stage_ended(stage):
             rows = take_steps(batches, self.state.steps, self._coming_fades(stage)).numpy()
             # The first step traces the graph: that is not training, nor the clock's business.
             started = started or time.monotonic()
             seconds = seconds_before + time.monotonic() - started
+            done = []
             for row in rows.tolist():
                 terms = dict(zip(take_steps.terms, row, strict=True))
                 self._refuse_non_finite(terms)
                 images, steps = self.state.images + stage.batch_size, self.state.steps + 1
                 self.state = RunState(stage.index, images, steps, seconds)
-                observers.step_done(self.state, terms)
+                done.append((self.state, terms))
+            with self._saved_at_least():
+                for state, terms in done:
+                    observers.step_done(state, terms)
             if self._stage_ended(stage):
                 break
             # What belongs to a step comes before the step's checkpoint: a run that dies in
             # between goes on from the checkpoint before, and makes it again.
             if sample_images.due(self.state.images):
-                observers.samples(self.state, self._sample_fade(stage))
+                with self._saved_at_least():
+                    observers.samples(self.state, self._sample_fade(stage))
             if self.interruption.received is not None:
-                observers.close()
+                with self._saved_at_least():
+                    observers.close()
                 self._save()
                 return
             if any([save_images.due(self.state.images), save_seconds.due(self.state.seconds)]):
                 self._save()
-        self.state = dataclasses.replace(self.state, stage_done=True)
         self._finite_arrays()  # refused before samples are drawn with them
-        observers.samples(self.state, self._sample_fade(stage))
-        observers.close()
+        with self._saved_at_least():
+            observers.samples(self.state, self._sample_fade(stage))
+            observers.close()
+        self.state = dataclasses.replace(self.state, stage_done=True)
         self._save()
+
+    @contextlib.contextmanager
+    def _saved_at_least(self) -> Iterator[None]:
+        """Within it, what fails to be shown costs no training: it is saved first.
+
+        At a stage's end it is saved as a stage whose samples are still to be made.
+        """
+        try:
+            yield
+        except Exception:
+            self._save()
+            raise
 
     def _fade(self, stage: Stage, steps_ahead: int = 0) -> np.float32:
         images = self.state.images + steps_ahead * stage.batch_size
@@ -313,9 +355,15 @@ class Trainer:
     def _stage_ended(self, stage: Stage) -> bool:
         return self.experiment.schedule.is_over(stage, self.state.images, self.state.seconds)
 
+    def _is_behind(self, stage: Stage) -> bool:
+        """Whether nothing of the stage is left to do, its samples included."""
+        if stage.index == self.state.stage:
+            return self.state.stage_done
+        return stage.index < self.state.stage or self._stage_ended(stage)
+
     def _is_finished(self, state: RunState) -> bool:
         self.state = state
-        return self._stage_ended(self.experiment.schedule.stages()[-1])
+        return state.stage_done and self._stage_ended(self.experiment.schedule.stages()[-1])
 
     def _refuse_non_finite(self, terms: dict) -> None:
         bad = [name for name, value in terms.items() if not np.isfinite(value)]

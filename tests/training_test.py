@@ -1,5 +1,7 @@
 """The driver: stages end where they should, runs repeat and resume bit by bit."""
 
+import errno
+import fcntl
 import json
 import os
 import shutil
@@ -15,6 +17,7 @@ from experiments import small_experiment, small_flags
 
 from gansynth_tf import callbacks, checkpoint
 from gansynth_tf.checkpoint import CheckpointError
+from gansynth_tf.cli.train import main
 from gansynth_tf.training import CHECKPOINT_FOLDER, Interruption, NonFiniteLossError, Trainer
 
 pytestmark = pytest.mark.latest
@@ -259,6 +262,91 @@ def test_temporaries_of_a_killed_run_are_removed(tmp_path):
     assert not any(path.exists() for path in left)
 
 
+# --- What cannot be written ---
+
+
+@pytest.mark.parametrize("method", ["samples", "step_done", "close"])
+@pytest.mark.parametrize("together", [1, 3])
+def test_what_cannot_be_shown_costs_no_training(
+    undisturbed, tmp_path, monkeypatch, method, together
+):
+    """It is saved, and the same command makes what is missing."""
+    whole = getattr(callbacks.Observers, method)
+
+    def full(self, *arguments):
+        if self._state.images >= 12:
+            raise OSError("No space left on device")
+        whole(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Observers, method, full)
+        with pytest.raises(OSError, match="No space left"):
+            train(tmp_path, steps_per_execution=together)
+    assert final(tmp_path).state.images == 16
+    assert not final(tmp_path).state.stage_done
+    outcome = train(tmp_path)
+    assert outcome.finished
+    assert not outcome.was_finished
+    sample = tmp_path / callbacks.SAMPLE_FOLDER / "stage_00_0000000016"
+    assert (sample / "rainbowgrams.png").exists()
+    assert (tmp_path / CHECKPOINT_FOLDER / "ckpt_000000000016_stage_00.npz").exists()
+    assert_same_weights(final(undisturbed[0]), final(tmp_path))
+
+
+def test_samples_that_fail_at_the_very_end_are_made_by_the_next_start(tmp_path, monkeypatch):
+    short = {"total_num_images": 8, "stable_stage_num_images": 8}
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.wavfiles, "write_wavs", lambda *_: tmp_path.read_bytes())
+        with pytest.raises(IsADirectoryError):
+            train(tmp_path, **short)
+    outcome = train(tmp_path, **short)
+    assert (outcome.finished, outcome.was_finished) == (True, False)
+    assert len(list(tmp_path.glob("samples/stage_00_0000000008/*.wav"))) == 3
+    assert train(tmp_path, **short).was_finished
+
+
+def test_tensorboard_that_fails_on_the_way_is_one_sentence(tmp_path, monkeypatch):
+    def full(*_):
+        raise tf.errors.OutOfRangeError(None, None, "{{node}} events; File too large\n\tmore")
+
+    monkeypatch.setattr(tf.summary, "scalar", full)
+    with pytest.raises(OSError, match=r"tensorboard cannot be written: events; File too large.$"):
+        train(tmp_path, tensorboard=True)
+    assert final(tmp_path).state.images == 16
+
+
+@pytest.mark.parametrize("name", ["samples", "tensorboard", "checkpoints", "log.jsonl"])
+def test_what_is_in_the_way_of_a_run_is_named_before_it_begins(tmp_path, capsys, name):
+    path = tmp_path / name
+    path.mkdir() if name == "log.jsonl" else path.touch()
+    assert main([*small_flags(), f"--run_dir={tmp_path}"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(path) in line
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# --- Two in one folder ---
+
+
+def test_a_folder_that_another_process_trains_in_is_refused(tmp_path, capsys):
+    with checkpoint.held(tmp_path):
+        assert main([*small_flags(), f"--run_dir={tmp_path}"]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"Another process is training in {tmp_path}:" in line
+        with pytest.raises(OSError, match="Another process"):
+            train(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [checkpoint.LOCK_FILE]
+    assert train(tmp_path, total_num_images=4).finished
+
+
+def test_a_file_system_without_locks_is_good_enough(tmp_path, monkeypatch):
+    def none(*_):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    assert train(tmp_path, total_num_images=4).finished
+
+
 # --- Signals ---
 
 
@@ -406,14 +494,22 @@ def test_kill_9_and_the_same_command_again(tmp_path, seed):
     subprocess.run(run, check=True, capture_output=True)
     killed = command(*flags, f"--run_dir={tmp_path / 'killed'}", "--log_seconds=0.5")
     process = subprocess.Popen(killed, stdout=subprocess.PIPE, text=True)
-    wanted = int(rng.integers(1, 3))
+    wanted, saves = int(rng.integers(1, 3)), int(rng.integers(1, 8))
     for line in process.stdout:
         if f"Stage {wanted} of" in line:
             break
-    time.sleep(rng.uniform(3.0, 8.0))
+    for line in process.stdout:
+        saves -= line.startswith("Saved")
+        if not saves:
+            break
+    time.sleep(rng.uniform(0.0, 0.05))
     process.kill()
-    process.wait()
-    subprocess.run(killed, check=True, capture_output=True)
+    assert process.wait() == -signal.SIGKILL, "it had ended before"
+    names = [p.name for p in checkpoint.list_checkpoints(tmp_path / "killed" / CHECKPOINT_FOLDER)]
+    assert "_stage_" not in names[-1], "it was not killed within a stage"
+    assert f"_stage_{wanted - 1:02d}" in "".join(names)
+    again = subprocess.run(killed, check=True, capture_output=True, text=True)
+    assert f"Going on from {names[-1]}" in again.stdout
     assert_same_weights(final(tmp_path / "whole"), final(tmp_path / "killed"))
 
 

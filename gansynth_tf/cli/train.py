@@ -23,7 +23,7 @@ def define(values: flags.FlagValues) -> None:
 
 def train(values: flags.FlagValues) -> int:
     """Trains as the flags say; returns an exit code."""
-    from gansynth_tf import config, plan
+    from gansynth_tf import callbacks, config, plan
     from gansynth_tf.training import CHECKPOINT_FOLDER, NonFiniteLossError, Trainer
 
     if not values.run_dir and not values.dry_run:
@@ -32,17 +32,24 @@ def train(values: flags.FlagValues) -> int:
     given = config.given_values(values)
     resolved = given
     if values.run_dir:
-        check_folder("run_dir", values.run_dir, CHECKPOINT_FOLDER)
+        folders = (CHECKPOINT_FOLDER, callbacks.SAMPLE_FOLDER, callbacks.TENSORBOARD_FOLDER)
+        check_folder("run_dir", values.run_dir, *folders)
+        if (run_dir / callbacks.LOG_FILE).is_dir():
+            raise config.UserError(
+                f"{run_dir / callbacks.LOG_FILE} must be a file: it is a folder."
+            )
         resolved = config.resolve(given, run_dir)
     experiment = config.make_experiment(resolved)
     if values.dry_run:
         print(plan.describe(experiment))
         return 0
-    if config.read_settings(run_dir) != experiment.values:
-        config.write_settings(run_dir, experiment.values)
     narrator = Narrator()
+    trainer = Trainer(experiment, run_dir, narrator.say)
     try:
-        outcome = Trainer(experiment, run_dir, narrator.say).run()
+        with trainer.holding_folder():
+            if config.read_settings(run_dir) != experiment.values:
+                config.write_settings(run_dir, experiment.values)
+            outcome = trainer.run()
     except NonFiniteLossError as error:
         print(f"gansynth_train: {error}", file=sys.stderr)
         return FAILED
