@@ -21,6 +21,8 @@ from gansynth_tf.training import CHECKPOINT_FOLDER
 
 PACKAGE = pathlib.Path(__file__).parent
 SETTINGS_FILE = "config.json"
+# The flagfile that holds what the others share.
+BASE = "base"
 # Flags that stand for what a file holds, and what their value is.
 _FILE_FLAGS = {
     "config": "the name of a shipped flagfile",
@@ -111,7 +113,7 @@ def flagfile_folder() -> pathlib.Path:
 
 def config_names() -> list[str]:
     """Names that ``--config`` takes."""
-    return sorted(p.stem for p in flagfile_folder().glob("*.cfg") if p.stem != "base")
+    return sorted(p.stem for p in flagfile_folder().glob("*.cfg") if p.stem != BASE)
 
 
 def config_path(name: str) -> pathlib.Path:
@@ -120,6 +122,11 @@ def config_path(name: str) -> pathlib.Path:
     Raises:
       UnknownConfigError: no such name.
     """
+    if name == BASE:
+        raise UnknownConfigError(
+            f"--config={name} is only for including, as --flagfile={name}.cfg, in a flagfile "
+            f"beside it: there are {', '.join(config_names())}."
+        )
     if name not in config_names():
         near = [ORIGINAL_CONFIGS[name]] if name in ORIGINAL_CONFIGS else None
         near = near or difflib.get_close_matches(name, config_names(), 1)

@@ -1,15 +1,19 @@
 """Files that are written whole or not at all."""
 
 import contextlib
+import errno
 import glob
 import os
 import pathlib
 import secrets
-from collections.abc import Callable, Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 PathLike = str | os.PathLike
 _TOKEN_BYTES = 4
+_SET_PREFIX = ".new_set_"
 
 
 @contextlib.contextmanager
@@ -34,6 +38,62 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], object]) -> Non
         write(file)
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def replacing_set(folder: PathLike, index: str) -> Iterator[pathlib.Path]:
+    """Yields an empty temporary folder inside ``folder``, whose files move out if the body succeeds.
+
+    Args:
+      folder: made if missing.
+      index: the file that names the others. The earlier one goes before the first file moves, and
+        the new one moves last: what an index names is there, whenever this is interrupted.
+
+    Raises:
+      IsADirectoryError: a folder has the name of a file; nothing is changed.
+    """
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f"{_SET_PREFIX}{secrets.token_hex(_TOKEN_BYTES)}"
+    temporary.mkdir()
+    try:
+        yield temporary
+        names = sorted(path.name for path in temporary.iterdir())
+        refuse_folders(folder, names)
+        names.remove(index)
+        (folder / index).unlink(missing_ok=True)
+        for name in (*names, index):
+            os.replace(temporary / name, folder / name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def refuse_folders(folder: PathLike, names: Iterable[str]) -> None:
+    """Raises IsADirectoryError where a folder has the name of a file that is to come."""
+    for path in (pathlib.Path(folder, name) for name in names):
+        if path.is_dir() and not path.is_symlink():
+            raise IsADirectoryError(
+                errno.EISDIR, "is a folder, in the way of a file", os.fspath(path)
+            )
+
+
+def remove_set_temporaries(folder: PathLike) -> None:
+    """Removes what a process that was killed inside ``replacing_set`` left in ``folder``."""
+    pattern = _SET_PREFIX + "[0-9a-f]" * (2 * _TOKEN_BYTES)
+    for left in glob.glob(pattern, root_dir=folder, include_hidden=True):
+        shutil.rmtree(pathlib.Path(folder, left), ignore_errors=True)
+
+
+def unwritable_reason(folder: PathLike) -> str | None:
+    """Why no file can be made in a folder that exists; None where one can.
+
+    It is tried: permissions alone say nothing of file systems that take no files, nor to root.
+    """
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".gansynth_", dir=folder))
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def remove_temporaries(folder: PathLike, *names: str) -> None:

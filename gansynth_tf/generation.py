@@ -10,7 +10,12 @@ import numpy as np
 
 from gansynth_tf import pictures, wavfiles
 from gansynth_tf.checkpoint import CheckpointError
-from gansynth_tf.files import remove_temporaries, write_atomically
+from gansynth_tf.files import (
+    refuse_folders,
+    remove_set_temporaries,
+    replacing_set,
+    write_atomically,
+)
 from gansynth_tf.instrument import Instrument
 from gansynth_tf.music import slerp
 
@@ -18,6 +23,8 @@ MANIFEST = "manifest.csv"
 LATENTS = "latents.npz"
 PICTURE = "rainbowgrams.png"
 _PICTURE_NOTES = 64
+# Of the waves of one set, which one gain holds together in memory.
+MOST_BYTES = 4 * 2**30
 _WAV = re.compile(r"note_\d{4,}_p\d{3}\.wav")
 
 
@@ -38,6 +45,11 @@ def interpolation(
     return np.tile(path, (len(pitches), 1)), np.repeat(np.asarray(pitches, np.int32), count)
 
 
+def most_notes(instrument: Instrument) -> int:
+    """How many notes a set can have: their waves, float32, are all held at once."""
+    return MOST_BYTES // (np.dtype(np.float32).itemsize * instrument.codec.audio_length)
+
+
 def write_notes(
     instrument: Instrument,
     output_dir: str | pathlib.Path,
@@ -47,46 +59,60 @@ def write_notes(
 ) -> list[str]:
     """Writes one wav a note at one common gain, and what is needed to make them again.
 
-    Files of an earlier manifest in the same folder are replaced: those that the new one does
-    not name go last, when the new set is whole.
+    Files of an earlier manifest in the same folder are replaced, once the new set lies whole
+    beside them: those that the new one does not name go last.
 
     Returns:
       The wavs' names, in order.
 
     Raises:
       CheckpointError: the model's notes are not finite numbers; nothing is written or removed.
+      IsADirectoryError: a folder has the name of one of the files; likewise.
     """
     folder = pathlib.Path(output_dir)
-    specgrams = instrument.specgrams(latents, pitches)
-    waves = instrument.invert(specgrams)
-    if not np.isfinite(waves).all():
-        raise CheckpointError(
-            f"{instrument.path} cannot be played: its notes hold NaN or infinity."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+    files = [f"note_{number:04d}_p{pitch:03d}.wav" for number, pitch in enumerate(pitches)]
+    refuse_folders(folder, (*files, PICTURE, LATENTS, MANIFEST))
+    waves, shown = _play(instrument, latents, pitches)
     earlier = earlier_wavs(folder)
-    names = [f"note_{number:04d}_p{pitch:03d}" for number, pitch in enumerate(pitches)]
-    files = [f"{name}.wav" for name in names]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["file", "pitch", "seed", "latent"])
     writer.writerows((file, pitches[row], seed, row) for row, file in enumerate(files))
-    wavfiles.write_wavs(folder, names, waves, instrument.sample_rate)
-    shown = slice(0, _PICTURE_NOTES)
-    pictures.rainbowgram_grid(
-        folder / PICTURE,
-        specgrams[shown],
-        [f"pitch {pitch}" for pitch in pitches[shown]],
-        representation=instrument.codec.representation,
-    )
-    write_atomically(
-        folder / LATENTS, lambda file: np.savez(file, latents=latents, pitches=pitches)
-    )
-    write_atomically(folder / MANIFEST, lambda file: file.write(table.getvalue().encode()))
+    with replacing_set(folder, MANIFEST) as new:
+        wavfiles.write_wavs(new, files, waves, instrument.sample_rate)
+        pictures.rainbowgram_grid(
+            new / PICTURE,
+            shown,
+            [f"pitch {pitch}" for pitch in pitches[: len(shown)]],
+            representation=instrument.codec.representation,
+        )
+        write_atomically(
+            new / LATENTS, lambda file: np.savez(file, latents=latents, pitches=pitches)
+        )
+        write_atomically(new / MANIFEST, lambda file: file.write(table.getvalue().encode()))
     for name in earlier - set(files):
-        (folder / name).unlink(missing_ok=True)
-    remove_temporaries(folder, "note_*.wav", PICTURE, LATENTS, MANIFEST)
+        if not (folder / name).is_dir():
+            (folder / name).unlink(missing_ok=True)
+    remove_set_temporaries(folder)
     return files
+
+
+def _play(
+    instrument: Instrument, latents: np.ndarray, pitches: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Waves of all notes, and the specgrams of those that are drawn: no others are kept."""
+    waves = np.empty((len(pitches), instrument.codec.audio_length), np.float32)
+    shown = None
+    for start in range(0, len(pitches), _PICTURE_NOTES):
+        part = slice(start, start + _PICTURE_NOTES)
+        specgrams = instrument.specgrams(latents[part], pitches[part])
+        waves[part] = instrument.invert(specgrams)
+        if not np.isfinite(waves[part]).all():
+            raise CheckpointError(
+                f"{instrument.path} cannot be played: its notes hold NaN or infinity."
+            )
+        shown = specgrams if shown is None else shown
+    return waves, shown
 
 
 def earlier_wavs(folder: pathlib.Path) -> set[str]:

@@ -35,8 +35,7 @@ def write_results(run_dir: pathlib.Path, say: Callable[[str], object] = print) -
         _interpolation(instrument, run_dir),
         _real_notes(instrument, run_dir),
     ]
-    say(f"Listening to {NUM_NOTES} generated and {NUM_NOTES} real notes.")
-    figures = measure(instrument, NUM_NOTES)
+    figures = measure(instrument, NUM_NOTES, say)
     rows = callbacks.read_log(run_dir / callbacks.LOG_FILE)
     pictures.loss_curves(run_dir / CURVES, rows)
     page = QuickstartReport(
@@ -56,16 +55,17 @@ def write_results(run_dir: pathlib.Path, say: Callable[[str], object] = print) -
 # --- Measures ---
 
 
-def measure(instrument: Instrument, count: int) -> Figures:
-    """Pitch and timbre of ``count`` notes of the model, and of as many real ones.
+def measure(instrument: Instrument, count: int, say: Callable[[str], object]) -> Figures:
+    """Pitch and timbre of ``count`` notes of the model, and of as many real ones, or all.
 
     The real notes go through the same encoding and decoding, so that what the codec loses is
     not laid to the model's account.
     """
+    reals = pipeline.sample_notes(_data_set(instrument), count, SEED)
+    say(f"Listening to {count} generated and {len(reals)} real notes.")
     vocabulary = np.asarray(instrument.vocabulary.pitches)
     pitches = np.sort(np.resize(vocabulary, count))
     waves = instrument.synthesize(instrument.latents(SEED, count), pitches)
-    reals = pipeline.sample_notes(_data_set(instrument), count, SEED)
     codec, rate = instrument.codec, instrument.sample_rate
     decoded = instrument.invert(pipeline.encode_all(reals.waves, codec.waves_to_specgrams))
     # The networks' peak is not the wave's: one gain for all, as for the written files.

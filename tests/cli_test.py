@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -12,9 +13,9 @@ import tensorflow as tf
 from absl import flags
 from experiments import small_flags
 
-from gansynth_tf import config, wavfiles
+from gansynth_tf import config, generation, wavfiles
 from gansynth_tf.cli import generate, quickstart, train
-from gansynth_tf.cli.command import run_command
+from gansynth_tf.cli.command import _GONE, run_command
 
 pytestmark = pytest.mark.latest
 
@@ -77,7 +78,11 @@ def test_quickstart_writes_its_page(tmp_path, capsys):
     assert report["figures"]["notes"] == 200
     assert 0 <= report["figures"]["pitch_share"] <= 1
     assert "<audio" in (tmp_path / "report.html").read_text()
-    assert "report.html" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "report.html" in out
+    real_notes = report["figures"]["real_notes"]
+    assert real_notes < 200
+    assert f"Listening to 200 generated and {real_notes} real notes." in out
 
 
 def test_a_finished_run_says_so(run_dir, capsys):
@@ -124,6 +129,43 @@ def test_a_file_in_place_of_the_notes_folder(run_dir, tmp_path, capsys):
     assert path.read_text() == ""
 
 
+def test_a_folder_in_place_of_a_file_of_the_notes(run_dir, tmp_path, capsys):
+    (tmp_path / "latents.npz").mkdir()
+    assert play(run_dir, tmp_path, "--pitches=60") == 2
+    error = capsys.readouterr().err
+    assert f"--output_dir={tmp_path}: {tmp_path / 'latents.npz'} is a folder" in error
+    assert len(error.strip().splitlines()) == 1
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("below", ["", "new", "new/notes"])
+def test_a_folder_that_takes_no_files(run_dir, below, capsys):
+    folder = pathlib.Path("/proc", below)
+    assert play(run_dir, folder, "--pitches=60") == 2
+    assert f"--output_dir={folder} cannot be written: the folder /proc" in capsys.readouterr().err
+    if below:
+        assert train.main([*small_flags(), f"--run_dir={folder}"]) == 2
+        assert f"--run_dir={folder} cannot be written: the folder /proc" in capsys.readouterr().err
+
+
+def test_a_set_that_memory_cannot_hold(run_dir, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(generation, "MOST_BYTES", 900 * 4 * 7)  # seven notes
+    assert play(run_dir, tmp_path / "out", "--pitches=60,61", "--count=4") == 2
+    error = capsys.readouterr().err
+    assert "--count=4 notes of each of 2 pitches are too many" in error
+    assert "--count=3 at most" in error
+    assert not (tmp_path / "out").exists()
+    assert play(run_dir, tmp_path / "out", "--pitches=60,61", "--count=3") == 0
+    assert play(run_dir, tmp_path / "out", f"--pitches={'60,' * 7}60", "--count=1") == 2
+    assert "set: fewer --pitches." in capsys.readouterr().err
+
+
+def test_every_flag_that_is_gone_is_in_the_guide():
+    guide = pathlib.Path(__file__).parents[1] / "docs" / "MIGRATING.md"
+    words = set(guide.read_text().replace("--", "").replace("`", " ").replace(",", " ").split())
+    assert not _GONE.keys() - words
+
+
 # --- What stops a command ---
 
 
@@ -149,6 +191,8 @@ def raising(error):
             "memory does not suffice (OOM when allocating)",
         ),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (OSError(28, "No space left on device", "a.wav"), 1, "test: a.wav: No space left"),
+        (OSError("odd"), 1, "test: odd"),
     ],
 )
 def test_what_stops_a_command_gets_one_sentence(error, code, message, capsys):
@@ -240,6 +284,9 @@ def test_defaults_of_quickstart(arguments, expected, tmp_path, monkeypatch):
     [
         (train, ["--run_dir=r", "--fmap_mx=3"], "did you mean --fmap_max?"),
         (train, ["--run_dir=r", "--fmap_max=three"], "fmap_max"),
+        (train, ["--dry_run=maybe"], "--dry_run=maybe is refused: it must be true or false."),
+        (train, ["--run_dir=r", "--seed=x"], "--seed=x is refused: it must be an integer."),
+        (train, ["--run_dir=r", "--config=base"], "only for including, as --flagfile=base.cfg"),
         (train, ["--run_dir=r", "--batch_size_schedule=8,x"], "whole numbers"),
         (train, ["--config=tiny"], "--run_dir=DIR is needed"),
         (train, ["--run_dir=r", "tiny"], "'tiny' was not expected"),
@@ -259,6 +306,8 @@ def test_defaults_of_quickstart(arguments, expected, tmp_path, monkeypatch):
         (generate, ["--ckpt_dir=m"], "did you mean --model?"),
         (generate, ["--batch_size=m"], "did you mean --count?"),
         (generate, ["--midi_file=m"], "MIDI files cannot be played yet"),
+        (generate, ["--secs_per_instrument=6"], "MIDI files, which it is for"),
+        (train, ["--tfds_data_dir=d"], "the only data set so far"),
         (generate, ["--model=none", "--output_dir=o", "--pitches=60"], "holds no checkpoint"),
         (generate, ["--model=none", "--output_dir=o"], "what to play"),
         (generate, ["--output_dir=o", "--pitches=60"], "--model=DIR is needed"),
@@ -291,7 +340,8 @@ def test_a_contradicting_flag_is_refused(run_dir, capsys):
 
 def test_a_run_folder_that_cannot_be_made(tmp_path, capsys):
     (tmp_path / "file").write_text("")
-    assert train.main([*small_flags(), f"--run_dir={tmp_path / 'file' / 'run'}"]) == 1
+    folder = tmp_path / "file" / "run"
+    assert train.main([*small_flags(), f"--run_dir={folder}"]) == 2
     error = capsys.readouterr().err
-    assert str(tmp_path / "file") in error
+    assert f"--run_dir={folder} must be a folder, and {tmp_path / 'file'} is a file." in error
     assert len(error.strip().splitlines()) == 1

@@ -25,6 +25,25 @@ def test_a_file_takes_its_name_only_when_it_is_whole(tmp_path):
     assert (names(tmp_path), path.read_text()) == (["a.txt"], "new")
 
 
+def test_a_set_moves_when_it_is_whole_its_index_last(tmp_path):
+    (tmp_path / "index").write_text("old")
+    with contextlib.suppress(ValueError), files.replacing_set(tmp_path, "index") as new:
+        (new / "index").write_text("new")
+        raise ValueError
+    assert (names(tmp_path), (tmp_path / "index").read_text()) == (["index"], "old")
+    (tmp_path / "z").mkdir()
+    with contextlib.suppress(IsADirectoryError), files.replacing_set(tmp_path, "index") as new:
+        for name in ("a", "index", "z"):
+            (new / name).write_text("new")
+    assert (names(tmp_path), (tmp_path / "index").read_text()) == (["index", "z"], "old")
+
+
+def test_a_folder_that_takes_no_files(tmp_path):
+    assert files.unwritable_reason(tmp_path) is None
+    assert names(tmp_path) == []
+    assert files.unwritable_reason("/proc")
+
+
 def test_only_our_temporaries_are_removed(tmp_path):
     with files.replacing(tmp_path / "note_1.wav") as ours:
         left = ours.name

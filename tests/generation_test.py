@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from experiments import small_experiment
 
-from gansynth_tf import checkpoint, generation, wavfiles
+from gansynth_tf import checkpoint, files, generation, pictures, wavfiles
 from gansynth_tf.checkpoint import CheckpointError
 from gansynth_tf.instrument import Instrument
 from gansynth_tf.training import CHECKPOINT_FOLDER, Trainer
@@ -41,7 +41,8 @@ OTHERS = {generation.MANIFEST, generation.LATENTS, generation.PICTURE}
 def test_an_earlier_set_is_replaced_and_nothing_else(instrument, tmp_path):
     write(instrument, tmp_path, [60, 61, 62])
     (tmp_path / "note_0009_p060.wav").write_bytes(b"in no manifest")
-    (tmp_path / ".note_0000_p060.0123abcd.wav").write_bytes(b"left by a killed process")
+    (tmp_path / ".new_set_0123abcd").mkdir()
+    (tmp_path / ".new_set_0123abcd" / "a.wav").write_bytes(b"left by a killed process")
     names = write(instrument, tmp_path, [60, 62])
     assert names == ["note_0000_p060.wav", "note_0001_p062.wav"]
     assert contents(tmp_path).keys() == OTHERS | {*names, "note_0009_p060.wav"}
@@ -61,19 +62,67 @@ def test_a_model_without_finite_notes_destroys_nothing(instrument, saved, tmp_pa
     assert not (tmp_path / "new").exists()
 
 
-def test_a_write_that_fails_leaves_the_earlier_manifest_and_its_notes(
-    instrument, tmp_path, monkeypatch
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (wavfiles, "write_wav"),
+        (pictures, "rainbowgram_grid"),
+        (generation, "write_atomically"),
+    ],
+)
+def test_a_write_that_fails_leaves_the_earlier_set_whole(
+    module, name, instrument, tmp_path, monkeypatch
 ):
     write(instrument, tmp_path, [60, 61, 62])
     before = contents(tmp_path)
 
-    def fail(path, *_):
+    def fail(*_, **__):
         raise OSError("disk full")
 
-    monkeypatch.setattr(wavfiles, "write_wav", fail)
+    monkeypatch.setattr(module, name, fail)
     with pytest.raises(OSError, match="disk full"):
         write(instrument, tmp_path, [60], seed=2)
     assert contents(tmp_path) == before
+
+
+def test_an_interruption_among_the_renames_leaves_no_manifest(instrument, tmp_path, monkeypatch):
+    write(instrument, tmp_path, [60, 61])
+    replace, moved = files.os.replace, []
+
+    def interrupted(source, target):
+        if target.parent == tmp_path:
+            moved.append(target.name)
+            if len(moved) == 2:
+                raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(instrument, tmp_path, [60, 61], seed=2)
+    monkeypatch.undo()
+    assert generation.MANIFEST not in contents(tmp_path)
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize("name", [*sorted(OTHERS), "note_0000_p060.wav"])
+def test_a_folder_in_place_of_a_file_changes_nothing(name, instrument, tmp_path):
+    write(instrument, tmp_path, [60, 61])
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "mine.txt").write_text("")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(IsADirectoryError, match=name):
+        write(instrument, tmp_path, [60, 61], seed=2)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_set_of_more_notes_than_are_drawn(instrument, tmp_path, monkeypatch):
+    write(instrument, tmp_path / "whole", [60, 61, 62])
+    monkeypatch.setattr(generation, "_PICTURE_NOTES", 2)
+    write(instrument, tmp_path / "parts", [60, 61, 62])
+    whole, parts = contents(tmp_path / "whole"), contents(tmp_path / "parts")
+    assert whole.pop(generation.PICTURE) != parts.pop(generation.PICTURE)
+    assert whole == parts
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import contextlib
 import difflib
 import os
 import pathlib
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ _GONE = {
     "g_fn": "the networks are always those for specgrams",
     "d_fn": "the networks are always those for specgrams",
     "midi_file": "MIDI files cannot be played yet, only --pitches=60,64,67",
+    "secs_per_instrument": "MIDI files, which it is for, cannot be played yet",
 }
 
 
@@ -66,7 +68,7 @@ def run_command(
         close_output()
         return OUTPUT_CLOSED
     except OSError as error:
-        return _complain(name, error, FAILED)
+        return _complain(name, _system_error(error), FAILED)
     except MemoryError as error:
         return _complain(name, _exhausted(error), FAILED)
     except KeyboardInterrupt:
@@ -150,7 +152,17 @@ def _parse(
         hint = _hint(error.flagname, [*values, "flagfile"])
         raise config.UserError(f"--{error.flagname} is no flag of {name}{hint}") from error
     except flags.Error as error:
-        raise config.UserError(str(error)) from error
+        raise config.UserError(_refusal(values, str(error))) from error
+
+
+def _refusal(values: flags.FlagValues, text: str) -> str:
+    """A sentence in place of what absl says of a flag's value, which may be Python's words."""
+    found = re.match(r"flag --(\w+)=(.*?): ", text, re.DOTALL)
+    if not found or found[1] not in values:
+        return text
+    flag = values[found[1]]
+    wanted = "true or false" if flag.boolean else getattr(flag.parser, "syntactic_help", "")
+    return f"--{found[1]}={found[2]} is refused: it must be {wanted}." if wanted else text
 
 
 def _foreign(flag: str, name: str) -> Exception:
@@ -181,17 +193,33 @@ def _help(values: flags.FlagValues) -> str:
     return "\n".join(lines)
 
 
-def check_folder(flag: str, given: str, *inside: str) -> None:
-    """Refuses a flag whose folder, or one ``inside`` it, has a file in its place.
+def check_folder(flag: str, given: str, *inside: str, is_written: bool = False) -> None:
+    """Refuses a flag whose folder is none, or cannot be made.
+
+    Args:
+      flag: its name.
+      given: its value.
+      inside: folders in it, which must be no files either.
+      is_written: whether a folder that exists must take files.
 
     Raises:
-      UserError: names the flag and the file.
+      UserError: names the flag, and the file or the folder that is in the way.
     """
+    from gansynth_tf import files
     from gansynth_tf.config import UserError
 
-    for path in (pathlib.Path(given), *(pathlib.Path(given, name) for name in inside)):
-        if path.exists() and not path.is_dir():
+    folder = pathlib.Path(given)
+    for path in (*reversed(folder.parents), folder, *(folder / name for name in inside)):
+        if os.path.lexists(path) and not os.path.isdir(path):
             raise UserError(f"--{flag}={given} must be a folder, and {path} is a file.")
+    if folder.is_dir() and not is_written:
+        return
+    nearest = next(path for path in (folder, *folder.parents) if path.is_dir())
+    reason = files.unwritable_reason(nearest)
+    if reason is not None:
+        raise UserError(
+            f"--{flag}={given} cannot be written: the folder {nearest} takes no files ({reason})."
+        )
 
 
 def close_output() -> None:
@@ -216,6 +244,13 @@ def _exhausted(error: Exception) -> str:
     )
 
 
-def _complain(name: str, error: Exception, code: int) -> int:
+def _system_error(error: OSError) -> str:
+    """As a sentence, without its number."""
+    if error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+
+
+def _complain(name: str, error: Exception | str, code: int) -> int:
     print(f"{name}: {error}", file=sys.stderr)
     return code

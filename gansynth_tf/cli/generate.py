@@ -38,7 +38,7 @@ def _generate(values: flags.FlagValues) -> int:
     if not values.pitches and not values.interpolate:
         raise UserError("--pitches=60,64,67 or --interpolate is needed: what to play.")
     pitches = _pitches(values.pitches)
-    check_folder("output_dir", values.output_dir)
+    check_folder("output_dir", values.output_dir, is_written=True)
     try:
         instrument = load_run(values.model)
         pitches = pitches or [
@@ -48,6 +48,7 @@ def _generate(values: flags.FlagValues) -> int:
             instrument.vocabulary.labels(pitches)
         except ValueError as error:
             raise UserError(f"--pitches: {error}") from error
+        _check_memory(values.count, len(pitches), generation.most_notes(instrument))
         choose = generation.interpolation if values.interpolate else generation.notes_of_pitches
         latents, pitches = choose(instrument, pitches, values.count, values.seed)
         files = generation.write_notes(
@@ -55,8 +56,24 @@ def _generate(values: flags.FlagValues) -> int:
         )
     except CheckpointError as error:
         raise UserError(f"--model={values.model}: {error}") from error
+    except IsADirectoryError as error:
+        raise UserError(
+            f"--output_dir={values.output_dir}: {error.filename} {error.strerror}."
+        ) from error
     print(f"{len(files)} notes of {instrument.describe_stage()} in {values.output_dir}.")
     return 0
+
+
+def _check_memory(count: int, num_pitches: int, most: int) -> None:
+    from gansynth_tf.config import UserError
+
+    if count * num_pitches > most:
+        fitting = most // num_pitches
+        remedy = f"--count={fitting} at most, or fewer --pitches" if fitting else "fewer --pitches"
+        raise UserError(
+            f"--count={count} notes of each of {num_pitches} pitches are too many for one set: "
+            f"{remedy}."
+        )
 
 
 def _pitches(entries: list[str] | None) -> list[int]:
