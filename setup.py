@@ -29,7 +29,7 @@ INSTALL_REQUIRES = [
     "tensorflow>=2.16.2,<2.22",
     # Layers and models. TensorFlow only asks for "some Keras 3": this is what is tested.
     "keras>=3.13.2,<4",
-    # The NSynth loader (data/nsynth.py), and the format of its prepared files. TensorFlow 2.16
+    # For NSynth, which no module reads yet, and the format of its prepared files. TensorFlow 2.16
     # also needs tensorflow-metadata<1.18 beside it; newer TensorFlow needs a newer one, and a
     # requirement cannot depend on another's version: constraints/full.txt holds that pin.
     "tensorflow-datasets>=4.9.9,<5",

@@ -17,6 +17,7 @@ import zipfile
 from unittest import mock
 
 import pytest
+from experiments import small_flags
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -139,6 +140,12 @@ def test_console_scripts_are_functions_of_the_package(settings):
         arguments = functions[function].args
         needed = len(arguments.posonlyargs + arguments.args) - len(arguments.defaults)
         assert needed == 0, f"{script}: {function} needs {needed} arguments"
+
+
+def test_setup_names_no_module_that_is_missing():
+    text = (ROOT / "setup.py").read_text(encoding="utf-8")
+    for name in re.findall(r"[\w/]+\.py\b", text):
+        assert (ROOT / name).is_file() or (ROOT / "gansynth_tf" / name).is_file(), name
 
 
 def test_every_folder_of_code_is_a_package(settings):
@@ -309,21 +316,37 @@ def installed(built, tmp_path_factory) -> pathlib.Path:
     ids=" ".join,
 )
 def test_the_installed_commands_run_from_an_empty_folder(installed, tmp_path, command):
+    output = run_installed(installed, tmp_path, *command)
+    expected = command[0] if "--helpshort" in command else "--num_resolutions="
+    assert expected in output
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_installed_commands_train_and_play(installed, tmp_path):
+    train = ["gansynth_train", "--config=tiny", *small_flags(), "--run_dir=run"]
+    run_installed(installed, tmp_path, *train)
+    play = ["gansynth_generate", "--model=run", "--output_dir=notes", "--pitches=60,62"]
+    assert "4 notes of stage 2" in run_installed(installed, tmp_path, *play, "--count=2")
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "notes"}
+    assert len(list((tmp_path / "notes").glob("note_*.wav"))) == 4
+
+
+def run_installed(installed: pathlib.Path, folder: pathlib.Path, *command: str) -> str:
+    """Output of a command of the installed wheel, run in ``folder``; it must not complain."""
     environment = {**os.environ, "PYTHONPATH": str(installed)}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)  # the tests' choice; the commands have their own
     # -P: not the folder of the script or the current one, but PYTHONPATH and then site-packages.
     python = [sys.executable, "-P"]
     script, *arguments = command
-    options = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+    options = {"cwd": folder, "env": environment, "capture_output": True, "text": True}
     where = "import gansynth_tf; print(gansynth_tf.__file__)"
     done = subprocess.run([*python, "-c", where], **options)
     assert pathlib.Path(done.stdout.strip()).parent == installed / "gansynth_tf", done.stderr
     done = subprocess.run([*python, str(installed / "bin" / script), *arguments], **options)
     assert done.returncode == 0, done.stderr
-    expected = script if "--helpshort" in arguments else "--num_resolutions="
-    assert expected in done.stdout
     assert done.stderr == ""
-    assert not list(tmp_path.iterdir())
+    return done.stdout
 
 
 def test_every_console_script_is_tried_as_installed(settings):
@@ -350,6 +373,20 @@ def test_make_help_names_every_target():
         ["make", "help"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     assert set(re.findall(r"^make (\S+)", done.stdout, flags=re.MULTILINE)) == targets
+
+
+def test_benchmarks_quiet_tensorflow_before_they_import_it():
+    code = "import os; os.environ.pop('TF_CPP_MIN_LOG_LEVEL', None); import sys, benchmarks; "
+    code += "assert 'tensorflow' not in sys.modules; print(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "3\n", done.stderr
+
+
+def test_make_bench_runs_the_benchmarks():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^bench:.*\n((?:\t.*\n)+)", text, flags=re.MULTILINE)
+    assert recipe == "\t$(BIN)/python -m benchmarks\n"
+    assert (ROOT / "benchmarks" / "__main__.py").is_file()
 
 
 # --- Colab ------------------------------------------------------------------------------------
