@@ -72,7 +72,7 @@ def run(experiment: Experiment, values: flags.FlagValues) -> None:
         ceiling = _rate(bare, bare_x, least)
         numbers = [transform_operations(codec) / 1e9, ours, dense, ours / dense, ours / ceiling]
         rows.append(dict(zip(COLUMNS, [way, *numbers], strict=True)))
-    show(f"codec {values.config}", COLUMNS, rows)
+    show(command.title("codec", experiment), COLUMNS, rows)
 
 
 if __name__ == "__main__":

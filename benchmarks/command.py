@@ -37,3 +37,10 @@ def model_config(experiment: Experiment) -> ModelConfig:
     """The model's settings, every pitch as frequent as the others."""
     pitches = tuple(range(experiment.data.min_pitch, experiment.data.max_pitch + 1))
     return experiment.model_config(PitchVocabulary(pitches, (1,) * len(pitches)))
+
+
+def title(name: str, experiment: Experiment) -> str:
+    """What was measured, on what, for the head of a table."""
+    time, freq = experiment.resolutions.final_resolution
+    precision = experiment.execution.precision
+    return f"{name} {experiment.codec.representation} {time}x{freq} {precision}"

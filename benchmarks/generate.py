@@ -58,7 +58,7 @@ def run(experiment: Experiment, values: flags.FlagValues) -> None:
     model.begin_stage(experiment.schedule.stages()[-1])
     batches = [int(size) for size in values.notes]
     rows = [measure(model, notes, values.seconds) for notes in batches]
-    show(f"generate {values.config}", COLUMNS, rows)
+    show(command.title("generate", experiment), COLUMNS, rows)
 
 
 def _define(values: flags.FlagValues) -> None:

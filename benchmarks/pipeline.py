@@ -60,7 +60,7 @@ def run(experiment: Experiment, values: flags.FlagValues) -> None:
         numbers = [plain, cached, cached / full, cached * specgram_bytes / copy]
         row = [block, f"{size[0]}x{size[1]}", *numbers]
         rows.append(dict(zip(COLUMNS, row, strict=True)))
-    show(f"pipeline {values.config}", COLUMNS, rows)
+    show(command.title("pipeline", experiment), COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def run(experiment: Experiment, values: flags.FlagValues) -> None:
     stages = [s for s in experiment.schedule.stages() if not wanted or s.index in wanted]
     jit_compile = experiment.execution.jit_compile
     rows = [measure(model, stage, values.seconds, jit_compile) for stage in stages]
-    show(f"step {values.config}", COLUMNS, rows)
+    show(command.title("step", experiment), COLUMNS, rows)
 
 
 def _define(values: flags.FlagValues) -> None:

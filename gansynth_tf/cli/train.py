@@ -33,7 +33,7 @@ def train(values: flags.FlagValues) -> int:
     resolved = given
     if values.run_dir:
         folders = (CHECKPOINT_FOLDER, callbacks.SAMPLE_FOLDER, callbacks.TENSORBOARD_FOLDER)
-        check_folder("run_dir", values.run_dir, *folders)
+        check_folder("run_dir", values.run_dir, *folders, is_written=not values.dry_run)
         if (run_dir / callbacks.LOG_FILE).is_dir():
             raise config.UserError(
                 f"{run_dir / callbacks.LOG_FILE} must be a file: it is a folder."
