@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 SMALL = (
+    ("synth", "--config=mel_if_hires", "--seconds=0.2"),
     ("step", "--config=tiny", "--seconds=0.5"),
     ("codec", "--config=mel_if_hires", "--seconds=0.5"),
     ("pipeline", "--config=tiny", "--seconds=0.5"),
