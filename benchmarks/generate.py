@@ -12,6 +12,7 @@ from absl import flags
 
 from benchmarks import command
 from benchmarks.measuring import convolution_rate, seconds, show
+from benchmarks.step import make_model
 from gansynth_tf import costs, layers
 from gansynth_tf.experiment import Experiment
 from gansynth_tf.model import GANSynth
@@ -46,15 +47,7 @@ def measure(model: GANSynth, notes: int, least: float) -> dict:
 
 def run(experiment: Experiment, values: flags.FlagValues) -> None:
     """Measures each batch size and shows them."""
-    config = command.model_config(experiment)
-    experiment.execution.set_up()
-    model = GANSynth(
-        config,
-        experiment.losses,
-        experiment.optimizer,
-        config.normalizer.prespecified(),
-        image_type=experiment.execution.image_type,
-    )
+    model = make_model(experiment)
     model.begin_stage(experiment.schedule.stages()[-1])
     batches = [int(size) for size in values.notes]
     rows = [measure(model, notes, values.seconds) for notes in batches]

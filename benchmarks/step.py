@@ -7,6 +7,7 @@ at the rate of a bare forward convolution of the same size, measured in the same
 """
 
 import resource
+from collections.abc import Callable
 
 import tensorflow as tf
 from absl import flags
@@ -36,19 +37,40 @@ def ceiling_seconds(networks: NetworkConfig, num_blocks: int, batch: int) -> flo
     return total
 
 
-def measure(model: GANSynth, stage: Stage, least: float, jit_compile: bool) -> dict:
-    """One row: the stage's iteration and its ceiling."""
+def make_model(experiment: Experiment) -> GANSynth:
+    """The experiment's networks with their first weights."""
+    config = command.model_config(experiment)
+    experiment.execution.set_up()
+    return GANSynth(
+        config,
+        experiment.losses,
+        experiment.optimizer,
+        config.normalizer.prespecified(),  # also where a run would fit it: the costs are the same
+        image_type=experiment.execution.image_type,
+    )
+
+
+def step_function(model: GANSynth, stage: Stage, jit_compile: bool) -> Callable[[], object]:
+    """One iteration of the stage on noise, as a graph."""
     networks, batch = model.config.networks, stage.batch_size
-    size = networks.resolutions.resolution(stage.num_blocks)
     model.begin_stage(stage)
     data = {
-        "specgrams": tf.random.normal([batch, *size, 2]),
+        "specgrams": tf.random.normal(
+            [batch, *networks.resolutions.resolution(stage.num_blocks), 2]
+        ),
         "labels": tf.zeros([batch], tf.int32),
         "step": tf.constant(0, tf.int64),
         "fade": tf.constant(0.5),
     }
     update = tf.function(model.update, jit_compile=True) if jit_compile else None
-    step = tf.function(lambda: model.train_step(data, update))
+    return tf.function(lambda: model.train_step(data, update))
+
+
+def measure(model: GANSynth, stage: Stage, least: float, jit_compile: bool) -> dict:
+    """One row: the stage's iteration and its ceiling."""
+    networks, batch = model.config.networks, stage.batch_size
+    size = networks.resolutions.resolution(stage.num_blocks)
+    step = step_function(model, stage, jit_compile)
     taken = seconds(step, least)
     ceiling = ceiling_seconds(networks, stage.num_blocks, batch)
     cost = costs.stage_cost(networks, stage.num_blocks, batch)
@@ -68,13 +90,7 @@ def measure(model: GANSynth, stage: Stage, least: float, jit_compile: bool) -> d
 
 def run(experiment: Experiment, values: flags.FlagValues) -> None:
     """Measures the chosen stages and shows them."""
-    model_config = command.model_config(experiment)
-    numbers = model_config.normalizer.prespecified()  # also where a run would fit them: same costs
-    experiment.execution.set_up()
-    image_type = experiment.execution.image_type
-    model = GANSynth(
-        model_config, experiment.losses, experiment.optimizer, numbers, image_type=image_type
-    )
+    model = make_model(experiment)
     wanted = [int(index) for index in values.stages or ()]
     stages = [s for s in experiment.schedule.stages() if not wanted or s.index in wanted]
     jit_compile = experiment.execution.jit_compile
