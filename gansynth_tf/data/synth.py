@@ -424,19 +424,29 @@ def _render_in_workers(
                 stacklevel=2,
             )
 
-    threads = [threading.Thread(target=serve, args=(worker,)) for worker in range(processes)]
+    # Waited for in place of Thread.join: Python 3.11 takes a thread whose join was interrupted for
+    # ended, and would leave while it still hands a worker its order.
+    ended = [threading.Event() for _ in range(processes)]
+
+    def serve_and_tell(worker: int) -> None:
+        try:
+            serve(worker)
+        finally:
+            ended[worker].set()
+
+    threads = [threading.Thread(target=serve_and_tell, args=(n,)) for n in range(processes)]
     try:
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        for event in ended:
+            event.wait()
     finally:
         # Of no effect after a whole run; after an exception here, such as Ctrl-C, it ends the
         # workers, which would otherwise keep the interpreter from leaving.
         stop.set()
-        for thread in threads:
+        for thread, event in zip(threads, ended, strict=True):
             if thread.ident is not None:
-                thread.join()
+                event.wait()
     if raised:
         raise raised[0]
 
