@@ -8,7 +8,6 @@ from absl import flags
 from gansynth_tf import config
 from gansynth_tf.cli.command import run_command
 from gansynth_tf.experiment import Experiment
-from gansynth_tf.model import ModelConfig, PitchVocabulary
 
 
 def main(
@@ -31,12 +30,6 @@ def main(
         body(config.make_experiment(config.given_values(values)), values)
 
     sys.exit(run_command(name, description, define_all, run))
-
-
-def model_config(experiment: Experiment) -> ModelConfig:
-    """The model's settings, every pitch as frequent as the others."""
-    pitches = tuple(range(experiment.data.min_pitch, experiment.data.max_pitch + 1))
-    return experiment.model_config(PitchVocabulary(pitches, (1,) * len(pitches)))
 
 
 def title(name: str, experiment: Experiment) -> str:

@@ -19,17 +19,16 @@ NOTES, BATCH_CALLS = 64, 8
 
 
 def _rate(notes: Notes, experiment: Experiment, index: int, cache: str, least: float) -> float:
-    config = command.model_config(experiment)
+    config = experiment.planned_model_config()
     stage = experiment.schedule.stages()[index]
     labels = np.zeros(len(notes), np.int32)
-    by_frequency = config.normalizer.data_normalizer == "specgrams_freq_normalizer"
     batches = iter(
         pipeline.stage_batches(
             notes,
             labels,
             config.codec,
             config.networks,
-            by_frequency,
+            config.normalizer.by_frequency,
             stage,
             PipelineConfig(cache=cache),
             seed=0,

@@ -39,7 +39,7 @@ def ceiling_seconds(networks: NetworkConfig, num_blocks: int, batch: int) -> flo
 
 def make_model(experiment: Experiment) -> GANSynth:
     """The experiment's networks with their first weights."""
-    config = command.model_config(experiment)
+    config = experiment.planned_model_config()
     experiment.execution.set_up()
     return GANSynth(
         config,

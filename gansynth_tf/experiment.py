@@ -197,9 +197,13 @@ class Experiment:
         # What only shows when rooms meet: checked now, before anything is written.
         codec = built.codec
         sources.synth_config(built.data, codec.sample_rate, codec.audio_length)
-        pitches = tuple(range(built.data.min_pitch, built.data.max_pitch + 1))
-        built.model_config(PitchVocabulary(pitches, (1,) * len(pitches)))
+        built.planned_model_config()
         return built
+
+    def planned_model_config(self) -> ModelConfig:
+        """The model's settings before there are notes: every pitch once."""
+        pitches = range(self.data.min_pitch, self.data.max_pitch + 1)
+        return self.model_config(PitchVocabulary.from_pitches(pitches))
 
     def model_config(self, vocabulary: PitchVocabulary) -> ModelConfig:
         """The model's settings for a data set with this pitch vocabulary."""

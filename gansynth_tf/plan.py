@@ -6,30 +6,27 @@ from gansynth_tf import costs
 from gansynth_tf.callbacks import duration
 from gansynth_tf.data import sources
 from gansynth_tf.experiment import Experiment
-from gansynth_tf.model import PitchVocabulary
 from gansynth_tf.networks import CHANNELS
 
 BASE_BYTES = 800e6  # the package imported, its graphs traced
-BY_FREQUENCY = "specgrams_freq_normalizer"
 
 
 def describe(experiment: Experiment) -> str:
     """The resolved settings and what each stage costs."""
     lines = [f"--{name}={value}" for name, value in sorted(experiment.values.items())]
-    pitches = range(experiment.data.min_pitch, experiment.data.max_pitch + 1)
-    vocabulary = PitchVocabulary(tuple(pitches), (1,) * len(pitches))
-    networks = experiment.model_config(vocabulary).networks
+    networks = experiment.planned_model_config().networks
     lines += [
         "",
         "stage kind        frames x bins  batch  ends at images  G params  D params"
         "  GFLOP/image    step MB",
     ]
-    by_frequency = experiment.normalizer.data_normalizer == BY_FREQUENCY
     step_bytes = []
     limit = experiment.schedule.train_time_limit
     for stage in experiment.schedule.stages():
         time, freq = experiment.resolutions.resolution(stage.num_blocks)
-        cost = costs.stage_cost(networks, stage.num_blocks, stage.batch_size, by_frequency)
+        cost = costs.stage_cost(
+            networks, stage.num_blocks, stage.batch_size, experiment.normalizer.by_frequency
+        )
         step_bytes.append(cost.memory_bytes)
         end = f"{stage.end_image:,}"
         if limit is not None:

@@ -210,6 +210,11 @@ class NormalizerConfig:
             raise ValueError("normalizer_num_examples must be at least 1.")
 
     @property
+    def by_frequency(self) -> bool:
+        """Whether every frequency bin has numbers of its own."""
+        return self.data_normalizer == "specgrams_freq_normalizer"
+
+    @property
     def is_fitted(self) -> bool:
         return self.data_normalizer != "specgrams_prespecified_normalizer"
 
@@ -231,7 +236,7 @@ class NormalizerConfig:
         if not self.is_fitted:
             return self.prespecified()
         axes = tuple(range(specgrams.ndim - 1))
-        if self.data_normalizer == "specgrams_freq_normalizer":
+        if self.by_frequency:
             axes = axes[:-1]
         low = specgrams.min(axis=axes).astype(np.float64)
         high = specgrams.max(axis=axes).astype(np.float64)

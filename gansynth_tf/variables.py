@@ -61,7 +61,7 @@ def normalizer_numbers(config: ModelConfig, arrays: dict) -> np.ndarray:
     Raises:
       ValueError: they are missing, or not those of such a normaliser.
     """
-    by_frequency = config.normalizer.data_normalizer == "specgrams_freq_normalizer"
+    by_frequency = config.normalizer.by_frequency
     expected = (2, config.codec.freq, 2) if by_frequency else (2, 2)
     numbers = arrays.get("normalizer")
     if numbers is None:
