@@ -17,6 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from gansynth_tf.convolution import conv2d
+
 HE_GAIN = 2.0**0.5
 LEAKY_SLOPE = 0.2
 
@@ -128,7 +130,7 @@ class EqualizedConv2D(_Weighted):
         # The original scales the product; scaling the far smaller kernel saves a pass over the
         # image and lets TensorFlow fuse the bias into the convolution.
         kernel, bias = self._weights_for(x, self.scale)
-        return tf.nn.conv2d(x, kernel, 1, "SAME") + bias
+        return conv2d(x, kernel, (self.kernel.shape[0] // 2,) * 2) + bias
 
 
 class UpscaleConv2D(EqualizedConv2D):
@@ -167,8 +169,7 @@ class UpscaleConv2D(EqualizedConv2D):
         bias = tf.tile(tf.cast(self.bias, x.dtype), [time_factor * freq_factor])
         # A convolution of 2 taps has one output more than the image has cells: that between
         # every two cells, and those beyond its first and its last.
-        padding = [[0, 0], *([p, p] for p in map(self._padding, self.factors)), [0, 0]]
-        x = tf.nn.conv2d(x, kernel, 1, padding) + bias
+        x = conv2d(x, kernel, tuple(map(self._padding, self.factors))) + bias
         _, rows, columns, _ = x.shape
         x = tf.reshape(x, [-1, rows, columns, time_factor, freq_factor, filters])
         x = tf.transpose(x, [0, 1, 3, 2, 4, 5])

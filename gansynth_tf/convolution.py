@@ -1,0 +1,181 @@
+"""Convolution of stride 1 whose gradients are as fast as itself on a CPU.
+
+TensorFlow's own gradients run at a fifth to three quarters of the convolution's speed there, and
+a training iteration spends more than half of its products on them. Here the gradient by the image
+is a convolution again, and that by the kernel a few large matrix products: for wide images in
+Winograd's form, with 2.25 times fewer of them. On a GPU, and in other types than float32,
+TensorFlow's own are used.
+
+Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (F(2 x 2, 3 x 3)).
+"""
+
+import numpy as np
+import tensorflow as tf
+
+# Where one way of the kernel's gradient overtakes another (docs/PERFORMANCE.md): from these channels
+# on products in matrices pay, and from those, on images not too small, Winograd's transforms.
+PRODUCTS_MIN_CHANNELS = 32
+WINOGRAD_MIN_CHANNELS, WINOGRAD_MIN_CELLS = 128, 64
+# Kernel = G^T (image part x gradient part) G, both parts taken of tiles of 4 x 4 cells.
+_WINOGRAD_KERNEL = np.array(
+    [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]], np.float32
+)
+
+
+def conv2d(x: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, int]) -> tf.Tensor:
+    """Cross-correlation with zeros around the image, differentiable any number of times.
+
+    Args:
+      x: [batch, time, freq, inputs].
+      kernel: [rows, columns, inputs, filters].
+      padding: zeros on either side of (time, freq), fewer than the kernel has taps.
+
+    Returns:
+      [batch, time + 2 padding - rows + 1, freq + 2 padding - columns + 1, filters].
+    """
+    if x.dtype != tf.float32 or tf.config.list_logical_devices("GPU"):
+        return _convolve(x, kernel, padding)
+    return _conv2d(x, kernel, padding)
+
+
+def _conv2d(x: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, int]):
+    @tf.custom_gradient
+    def run(x, kernel):
+        def gradient(upstream: tf.Tensor):
+            return (
+                _image_gradient(upstream, kernel, padding),
+                kernel_gradient(x, upstream, padding),
+            )
+
+        return _convolve(x, kernel, padding), gradient
+
+    return run(x, kernel)
+
+
+def _image_gradient(upstream: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, int]):
+    """Gradient of ``conv2d`` by its image, linear in both arguments as the convolution is."""
+
+    @tf.custom_gradient
+    def run(upstream, kernel):
+        def gradient(change: tf.Tensor):
+            return _conv2d(change, kernel, padding), kernel_gradient(change, upstream, padding)
+
+        rows, columns, inputs, _ = kernel.shape
+        if _keeps_size(kernel.shape[:2], padding):
+            shape = tf.concat([tf.shape(upstream)[:-1], [inputs]], 0)
+            return tf.nn.conv2d_transpose(upstream, kernel, shape, 1, "SAME"), gradient
+        # TensorFlow's transposed convolution is slow with padding of another kind.
+        turned = tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2])
+        outside = rows - 1 - padding[0], columns - 1 - padding[1]
+        return _convolve(upstream, turned, outside), gradient
+
+    return run(upstream, kernel)
+
+
+def kernel_gradient(x: tf.Tensor, upstream: tf.Tensor, padding: tuple[int, int]) -> tf.Tensor:
+    """Gradient of ``conv2d(x, kernel, padding)`` by its kernel.
+
+    Args:
+      x: [batch, time, freq, inputs].
+      upstream: gradient by the output, [batch, out time, out freq, filters].
+
+    Returns:
+      [rows, columns, inputs, filters].
+    """
+    _, time, freq, inputs = x.shape
+    _, out_time, out_freq, filters = upstream.shape
+    rows, columns = time + 2 * padding[0] - out_time + 1, freq + 2 * padding[1] - out_freq + 1
+    if rows == columns == 1:
+        product = tf.matmul(
+            tf.reshape(x, [-1, inputs]), tf.reshape(upstream, [-1, filters]), transpose_a=True
+        )
+        return product[tf.newaxis, tf.newaxis]
+    padded = tf.pad(x, [[0, 0], *([p, p] for p in padding), [0, 0]])
+    narrow, wide = sorted([inputs, filters])
+    are_even = out_time % 2 == out_freq % 2 == 0
+    if (
+        narrow >= WINOGRAD_MIN_CHANNELS
+        and out_time * out_freq >= WINOGRAD_MIN_CELLS
+        and rows == columns == 3
+        and are_even
+    ):
+        return _winograd_kernel_gradient(padded, upstream)
+    if narrow < WINOGRAD_MIN_CHANNELS and wide >= PRODUCTS_MIN_CHANNELS:
+        return _narrow_kernel_gradient(padded, upstream, rows, columns)
+    keeps_size = _keeps_size((rows, columns), padding)
+    return tf.raw_ops.Conv2DBackpropFilter(
+        input=x if keeps_size else padded,
+        filter_sizes=[rows, columns, inputs, filters],
+        out_backprop=upstream,
+        strides=[1, 1, 1, 1],
+        padding="SAME" if keeps_size else "VALID",
+    )
+
+
+def _narrow_kernel_gradient(padded: tf.Tensor, upstream: tf.Tensor, rows: int, columns: int):
+    """One product for each column of the kernel, over all cells.
+
+    The image's rows lie one after the other, and the gradient's are padded to the same length: a
+    shift by a column is then another start, and no copy.
+    """
+    _, _, width, inputs = padded.shape
+    _, time, freq, filters = upstream.shape
+    upstream = tf.pad(upstream, [[0, 0], [0, 0], [0, width - freq], [0, 0]])
+    upstream = tf.reshape(upstream, [-1, filters])
+    shifted = tf.concat([padded[:, row : row + time] for row in range(rows)], axis=-1)
+    shifted = tf.reshape(shifted, [-1, rows * inputs])
+    count = tf.shape(upstream)[0] - (columns - 1)  # beyond lies nothing but padding
+    products = [
+        tf.matmul(shifted[column : column + count], upstream[:count], transpose_a=True)
+        for column in range(columns)
+    ]
+    products = tf.reshape(tf.stack(products), [columns, rows, inputs, filters])
+    return tf.transpose(products, [1, 0, 2, 3])
+
+
+def _winograd_kernel_gradient(padded: tf.Tensor, upstream: tf.Tensor):
+    """Of a 3 x 3 kernel: 16 products over a quarter of the cells each, in place of 9 over all."""
+    inputs, filters = padded.shape[-1], upstream.shape[-1]
+    images = [x for part in _image_parts(padded, 1) for x in _image_parts(part, 2)]
+    slopes = [x for part in _slope_parts(upstream, 1) for x in _slope_parts(part, 2)]
+    # One by one: stacking them first would copy four images.
+    products = [
+        tf.matmul(
+            tf.reshape(image, [-1, inputs]), tf.reshape(slope, [-1, filters]), transpose_a=True
+        )
+        for image, slope in zip(images, slopes, strict=True)
+    ]
+    products = tf.reshape(tf.stack(products), [4, 4, inputs, filters])
+    return tf.einsum("ar,bc,abif->rcif", _WINOGRAD_KERNEL, _WINOGRAD_KERNEL, products)
+
+
+def _even_and_odd(x: tf.Tensor, axis: int):
+    shape = tf.shape(x)
+    pairs = [*tf.unstack(shape[:axis]), x.shape[axis] // 2, 2, *x.shape[axis + 1 :]]
+    return tf.unstack(tf.reshape(x, pairs), axis=axis + 1)
+
+
+def _image_parts(x: tf.Tensor, axis: int):
+    """Of tiles of 4 cells along ``axis``, each 2 after the one before."""
+    even, odd = _even_and_odd(x, axis)
+    (first, third), (second, fourth) = (_neighbours(part, axis) for part in (even, odd))
+    return first - third, second + third, third - second, second - fourth
+
+
+def _neighbours(x: tf.Tensor, axis: int):
+    rest = [slice(None)] * axis
+    return x[(*rest, slice(None, -1))], x[(*rest, slice(1, None))]
+
+
+def _slope_parts(x: tf.Tensor, axis: int):
+    """Of pairs of cells along ``axis``."""
+    even, odd = _even_and_odd(x, axis)
+    return even, even + odd, even - odd, -odd
+
+
+def _keeps_size(size: tuple[int, int], padding: tuple[int, int]):
+    return all(taps == 2 * zeros + 1 for taps, zeros in zip(size, padding, strict=True))
+
+
+def _convolve(x: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, int]):
+    return tf.nn.conv2d(x, kernel, 1, [[0, 0], *([p, p] for p in padding), [0, 0]])
