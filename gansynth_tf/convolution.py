@@ -40,7 +40,7 @@ def conv2d(x: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, int]) -> tf.Tens
 
 def _conv2d(x: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, int]):
     @tf.custom_gradient
-    def run(x, kernel):
+    def run(x: tf.Tensor, kernel: tf.Tensor):
         def gradient(upstream: tf.Tensor):
             return (
                 _image_gradient(upstream, kernel, padding),
@@ -56,7 +56,7 @@ def _image_gradient(upstream: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, 
     """Gradient of ``conv2d`` by its image, linear in both arguments as the convolution is."""
 
     @tf.custom_gradient
-    def run(upstream, kernel):
+    def run(upstream: tf.Tensor, kernel: tf.Tensor):
         def gradient(change: tf.Tensor):
             return _conv2d(change, kernel, padding), kernel_gradient(change, upstream, padding)
 
