@@ -111,19 +111,17 @@ class SpecgramCodec:
     def stfts_to_specgrams(self, stfts: tf.Tensor) -> tf.Tensor:
         """[batch, time, freq] complex, without DC -> specgrams [batch, time, freq, 2]."""
         magnitude, phase = spectral.rect_to_polar(stfts)
-        log_magnitude = spectral.safe_log(magnitude)
         if self.representation == "phase":
-            return tf.stack([log_magnitude, phase / math.pi], axis=-1)
+            return spectral.pair(spectral.safe_log(magnitude), phase / math.pi)
         frequency = spectral.instantaneous_frequency(phase)
         if self.representation == "unwrapped_phase":
-            return tf.stack([log_magnitude, spectral.accumulate(frequency)], axis=-1)
+            return spectral.pair(spectral.safe_log(magnitude), spectral.accumulate(frequency))
         if self.representation == "mel":
             to_mel = spectral.linear_to_mel(self.freq, self.sample_rate)
-            # The power is that of the stored magnitude, its epsilon included.
-            power = tf.exp(2.0 * log_magnitude)
-            log_magnitude = spectral.safe_log(to_mel.apply(power))
+            # The original takes the power of exp(log magnitude): its epsilon is in it.
+            magnitude = to_mel.apply(tf.square(magnitude + spectral.LOG_EPSILON))
             frequency = spectral.wrap_instantaneous_frequency(to_mel.apply(frequency))
-        return tf.stack([log_magnitude, frequency], axis=-1)
+        return spectral.pair(spectral.safe_log(magnitude), frequency)
 
     # --- Inverse ---
 
@@ -141,13 +139,17 @@ class SpecgramCodec:
         if self.representation == "mel":
             to_linear = spectral.mel_to_linear(self.freq, self.sample_rate)
             power = to_linear.apply(tf.exp(log_magnitude))
-            log_magnitude = 0.5 * spectral.safe_log(power)
+            # The original's exp(0.5 * log(power)), its epsilon included.
+            magnitude = tf.sqrt(power + spectral.LOG_EPSILON)
             # Whole turns between frames do not matter to the cosine: no need to wrap.
             phase = to_linear.apply(phase)
+        else:
+            magnitude = tf.exp(log_magnitude)
         if self.representation in ("linear", "mel"):
             phase = spectral.accumulate_half_turns(phase)
-        phase = spectral.wrap_half_turns(phase)
-        return spectral.polar_to_rect(tf.exp(log_magnitude), math.pi * phase)
+        else:
+            phase = spectral.wrap_half_turns(phase)
+        return spectral.polar_to_rect(magnitude, math.pi * phase)
 
 
 # --- Normaliser ---
