@@ -15,6 +15,7 @@ from absl import flags
 from benchmarks import command
 from benchmarks.measuring import seconds, show
 from gansynth_tf import spectral
+from gansynth_tf.config import UserError
 from gansynth_tf.experiment import Experiment
 from gansynth_tf.specgram import SpecgramCodec
 
@@ -105,7 +106,7 @@ def run(experiment: Experiment, values: flags.FlagValues) -> None:
     """Measures both directions and shows them."""
     codec, least = experiment.codec, values.seconds
     if codec.representation != "mel":
-        raise ValueError("data_type must be mel: the others have no matrix to compare.")
+        raise UserError("--data_type must be mel: the others have no matrix to compare.")
     waves = tf.random.normal([BATCH, codec.audio_length], stddev=0.1)
     specgrams = codec.waves_to_specgrams(waves)
     frames = tf.random.normal([BATCH, codec.time, codec.frame_length])

@@ -9,6 +9,8 @@ TensorFlow's own are used.
 Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (F(2 x 2, 3 x 3)).
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
@@ -16,6 +18,8 @@ import tensorflow as tf
 # on products in matrices pay, and from those, on images not too small, Winograd's transforms.
 PRODUCTS_MIN_CHANNELS = 32
 WINOGRAD_MIN_CHANNELS, WINOGRAD_MIN_CELLS = 128, 64
+# Cells that are worked on at once.
+WINOGRAD_CELLS, SHIFTED_CELLS = 8_192, 32_768
 # Kernel = G^T (image part x gradient part) G, both parts taken of tiles of 4 x 4 cells.
 _WINOGRAD_KERNEL = np.array(
     [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]], np.float32
@@ -90,7 +94,8 @@ def kernel_gradient(x: tf.Tensor, upstream: tf.Tensor, padding: tuple[int, int])
             tf.reshape(x, [-1, inputs]), tf.reshape(upstream, [-1, filters]), transpose_a=True
         )
         return product[tf.newaxis, tf.newaxis]
-    padded = tf.pad(x, [[0, 0], *([p, p] for p in padding), [0, 0]])
+    with tf.control_dependencies([upstream]):  # not in the forward pass, to lie there until now
+        padded = tf.pad(x, [[0, 0], *([p, p] for p in padding), [0, 0]])
     narrow, wide = sorted([inputs, filters])
     are_even = out_time % 2 == out_freq % 2 == 0
     if (
@@ -99,9 +104,9 @@ def kernel_gradient(x: tf.Tensor, upstream: tf.Tensor, padding: tuple[int, int])
         and rows == columns == 3
         and are_even
     ):
-        return _winograd_kernel_gradient(padded, upstream)
+        return _in_parts(_winograd_kernel_gradient, padded, upstream, WINOGRAD_CELLS)
     if narrow < WINOGRAD_MIN_CHANNELS and wide >= PRODUCTS_MIN_CHANNELS:
-        return _narrow_kernel_gradient(padded, upstream, rows, columns)
+        return _in_parts(_shifted_kernel_gradient, padded, upstream, SHIFTED_CELLS)
     keeps_size = _keeps_size((rows, columns), padding)
     return tf.raw_ops.Conv2DBackpropFilter(
         input=x if keeps_size else padded,
@@ -112,25 +117,58 @@ def kernel_gradient(x: tf.Tensor, upstream: tf.Tensor, padding: tuple[int, int])
     )
 
 
-def _narrow_kernel_gradient(padded: tf.Tensor, upstream: tf.Tensor, rows: int, columns: int):
-    """One product for each column of the kernel, over all cells.
+def _in_parts(
+    gradient: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    padded: tf.Tensor,
+    upstream: tf.Tensor,
+    cells: int,
+):
+    """Sum of the gradients of some ``cells`` at a time, of a few examples or a strip of one.
 
-    The image's rows lie one after the other, and the gradient's are padded to the same length: a
-    shift by a column is then another start, and no copy.
+    What each way copies then fits near the processor, and memory holds one part's copies alone.
     """
-    _, _, width, inputs = padded.shape
+    _, time, freq, _ = upstream.shape
+    rows = time
+    while rows * freq > cells and rows % 4 == 0:
+        rows //= 2
+    border, strips, examples = padded.shape[1] - time, time // rows, max(1, cells // (time * freq))
+
+    def part(index: tf.Tensor) -> tf.Tensor:
+        first, row = examples * (index // strips), rows * (index % strips)
+        chosen = slice(first, first + examples)
+        image, slope = padded[chosen, row : row + rows + border], upstream[chosen, row : row + rows]
+        return gradient(
+            tf.ensure_shape(image, [None, rows + border, *padded.shape[2:]]),
+            tf.ensure_shape(slope, [None, rows, *upstream.shape[2:]]),
+        )
+
+    parts = strips * (-(-tf.shape(upstream)[0] // examples))
+    _, total = tf.while_loop(
+        lambda index, _: index < parts,
+        lambda index, total: (index + 1, total + part(index)),
+        (tf.constant(1), part(tf.constant(0))),
+        parallel_iterations=1,
+    )
+    return total
+
+
+def _shifted_kernel_gradient(padded: tf.Tensor, upstream: tf.Tensor):
+    """One product for each tap, over all cells.
+
+    All rows lie one after the other, the gradient's padded as the image's are: the shift to a tap
+    is another start, and no copy.
+    """
+    _, height, width, inputs = padded.shape
     _, time, freq, filters = upstream.shape
-    upstream = tf.pad(upstream, [[0, 0], [0, 0], [0, width - freq], [0, 0]])
-    upstream = tf.reshape(upstream, [-1, filters])
-    shifted = tf.concat([padded[:, row : row + time] for row in range(rows)], axis=-1)
-    shifted = tf.reshape(shifted, [-1, rows * inputs])
-    count = tf.shape(upstream)[0] - (columns - 1)  # beyond lies nothing but padding
+    below, beside = height - time, width - freq
+    image = tf.reshape(padded, [-1, inputs])
+    slope = tf.reshape(tf.pad(upstream, [[0, 0], [0, below], [0, beside], [0, 0]]), [-1, filters])
+    count = tf.shape(image)[0] - (below * width + beside)  # beyond lies nothing but padding
+    starts = [row * width + column for row in range(below + 1) for column in range(beside + 1)]
     products = [
-        tf.matmul(shifted[column : column + count], upstream[:count], transpose_a=True)
-        for column in range(columns)
+        tf.matmul(image[start : start + count], slope[:count], transpose_a=True) for start in starts
     ]
-    products = tf.reshape(tf.stack(products), [columns, rows, inputs, filters])
-    return tf.transpose(products, [1, 0, 2, 3])
+    return tf.reshape(tf.stack(products), [below + 1, beside + 1, inputs, filters])
 
 
 def _winograd_kernel_gradient(padded: tf.Tensor, upstream: tf.Tensor):
