@@ -9,6 +9,7 @@ TensorFlow's own are used.
 Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (F(2 x 2, 3 x 3)).
 """
 
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -19,7 +20,7 @@ import tensorflow as tf
 PRODUCTS_MIN_CHANNELS = 32
 WINOGRAD_MIN_CHANNELS, WINOGRAD_MIN_CELLS = 128, 64
 # Cells that are worked on at once.
-WINOGRAD_CELLS, SHIFTED_CELLS = 8_192, 32_768
+WINOGRAD_CELLS, SHIFTED_CELLS = 8_192, 16_384
 # Kernel = G^T (image part x gradient part) G, both parts taken of tiles of 4 x 4 cells.
 _WINOGRAD_KERNEL = np.array(
     [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]], np.float32
@@ -94,8 +95,6 @@ def kernel_gradient(x: tf.Tensor, upstream: tf.Tensor, padding: tuple[int, int])
             tf.reshape(x, [-1, inputs]), tf.reshape(upstream, [-1, filters]), transpose_a=True
         )
         return product[tf.newaxis, tf.newaxis]
-    with tf.control_dependencies([upstream]):  # not in the forward pass, to lie there until now
-        padded = tf.pad(x, [[0, 0], *([p, p] for p in padding), [0, 0]])
     narrow, wide = sorted([inputs, filters])
     are_even = out_time % 2 == out_freq % 2 == 0
     if (
@@ -104,12 +103,12 @@ def kernel_gradient(x: tf.Tensor, upstream: tf.Tensor, padding: tuple[int, int])
         and rows == columns == 3
         and are_even
     ):
-        return _in_parts(_winograd_kernel_gradient, padded, upstream, WINOGRAD_CELLS)
+        return _in_parts(_winograd_kernel_gradient, x, upstream, padding, WINOGRAD_CELLS)
     if narrow < WINOGRAD_MIN_CHANNELS and wide >= PRODUCTS_MIN_CHANNELS:
-        return _in_parts(_shifted_kernel_gradient, padded, upstream, SHIFTED_CELLS)
+        return _in_parts(_shifted_kernel_gradient, x, upstream, padding, SHIFTED_CELLS)
     keeps_size = _keeps_size((rows, columns), padding)
     return tf.raw_ops.Conv2DBackpropFilter(
-        input=x if keeps_size else padded,
+        input=x if keeps_size else tf.pad(x, [[0, 0], *([p, p] for p in padding), [0, 0]]),
         filter_sizes=[rows, columns, inputs, filters],
         out_backprop=upstream,
         strides=[1, 1, 1, 1],
@@ -119,34 +118,30 @@ def kernel_gradient(x: tf.Tensor, upstream: tf.Tensor, padding: tuple[int, int])
 
 def _in_parts(
     gradient: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
-    padded: tf.Tensor,
+    x: tf.Tensor,
     upstream: tf.Tensor,
+    padding: tuple[int, int],
     cells: int,
 ):
-    """Sum of the gradients of some ``cells`` at a time, of a few examples or a strip of one.
+    """Sum of the gradients of a few examples at a time, of one where it has more than ``cells``.
 
     What each way copies then fits near the processor, and memory holds one part's copies alone.
     """
-    _, time, freq, _ = upstream.shape
-    rows = time
-    while rows * freq > cells and rows % 4 == 0:
-        rows //= 2
-    border, strips, examples = padded.shape[1] - time, time // rows, max(1, cells // (time * freq))
+    _, time, freq, inputs = x.shape
+    _, out_time, out_freq, filters = upstream.shape
+    zeros = [[0, 0], *([p, p] for p in padding), [0, 0]]
+    examples = max(1, cells // (out_time * out_freq))
 
-    def part(index: tf.Tensor) -> tf.Tensor:
-        first, row = examples * (index // strips), rows * (index % strips)
+    def part(first: tf.Tensor) -> tf.Tensor:
         chosen = slice(first, first + examples)
-        image, slope = padded[chosen, row : row + rows + border], upstream[chosen, row : row + rows]
-        return gradient(
-            tf.ensure_shape(image, [None, rows + border, *padded.shape[2:]]),
-            tf.ensure_shape(slope, [None, rows, *upstream.shape[2:]]),
-        )
+        return gradient(tf.pad(x[chosen], zeros), upstream[chosen])
 
-    parts = strips * (-(-tf.shape(upstream)[0] // examples))
+    taps = time + 2 * padding[0] - out_time + 1, freq + 2 * padding[1] - out_freq + 1
+    count = tf.shape(upstream)[0]
     _, total = tf.while_loop(
-        lambda index, _: index < parts,
-        lambda index, total: (index + 1, total + part(index)),
-        (tf.constant(1), part(tf.constant(0))),
+        lambda first, _: first < count,
+        lambda first, total: (first + examples, total + part(first)),
+        (tf.constant(0), tf.zeros([*taps, inputs, filters])),
         parallel_iterations=1,
     )
     return total
@@ -163,12 +158,20 @@ def _shifted_kernel_gradient(padded: tf.Tensor, upstream: tf.Tensor):
     below, beside = height - time, width - freq
     image = tf.reshape(padded, [-1, inputs])
     slope = tf.reshape(tf.pad(upstream, [[0, 0], [0, below], [0, beside], [0, 0]]), [-1, filters])
-    count = tf.shape(image)[0] - (below * width + beside)  # beyond lies nothing but padding
     starts = [row * width + column for row in range(below + 1) for column in range(beside + 1)]
-    products = [
-        tf.matmul(image[start : start + count], slope[:count], transpose_a=True) for start in starts
-    ]
-    return tf.reshape(tf.stack(products), [below + 1, beside + 1, inputs, filters])
+    count = tf.shape(image)[0] - starts[-1]  # beyond lies nothing but padding
+    # All taps of a span, then of the next: what is read again is still near the processor. There
+    # is more than one span only where there is a single example.
+    spans = max(1, time * width // SHIFTED_CELLS)
+    bounds = [*range(0, spans * SHIFTED_CELLS, SHIFTED_CELLS), count]
+    total = tf.zeros([len(starts), inputs, filters])
+    for first, last in itertools.pairwise(bounds):
+        products = [
+            tf.matmul(image[first + start : last + start], slope[first:last], transpose_a=True)
+            for start in starts
+        ]
+        total += tf.stack(products)
+    return tf.reshape(total, [below + 1, beside + 1, inputs, filters])
 
 
 def _winograd_kernel_gradient(padded: tf.Tensor, upstream: tf.Tensor):

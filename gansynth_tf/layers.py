@@ -76,10 +76,14 @@ def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     """max(x, 0.2 x)."""
     y = tf.nn.leaky_relu(x, LEAKY_SLOPE)
 
+    @tf.custom_gradient
     def gradient(upstream: tf.Tensor):
         # y has the sign of x: to keep it alone, which the next layer needs anyway, saves an image
         # a layer, and lets TensorFlow compute it in the convolution that gives x.
-        return tf.raw_ops.LeakyReluGrad(gradients=upstream, features=y, alpha=LEAKY_SLOPE)
+        change = tf.raw_ops.LeakyReluGrad(gradients=upstream, features=y, alpha=LEAKY_SLOPE)
+        # Linear, and its own transpose. By y it has no slope, for which TensorFlow would keep an
+        # image of zeros from one step to the next.
+        return change, gradient
 
     return y, gradient
 
