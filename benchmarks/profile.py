@@ -24,14 +24,16 @@ from gansynth_tf.files import write_atomically
 CALLS = 2
 # Kind -> operations, the first match counts. What a product is: Conv2D with what is fused to it.
 KINDS = {
-    "kernel gradients": ("Conv2DBackpropFilter",),
+    # Of which a dense layer's products are the smallest part (gansynth_tf/convolution.py).
+    "kernel gradients, dense": (
+        ("Conv2DBackpropFilter", "MatMul", "FusedMatMul", "BatchMatMulV2", "Einsum")
+    ),
     "image gradients": ("Conv2DBackpropInput",),
     "convolutions": ("Conv2D", "FusedConv2D"),
-    "dense": ("MatMul", "FusedMatMul", "BatchMatMulV2", "Einsum"),
     "means and sums": ("Mean", "Sum", "BiasAddGrad", "AvgPool", "AvgPoolGrad", "AddN"),
     "turning and copying": (
         ("Transpose", "Tile", "ConcatV2", "Slice", "StridedSlice", "StridedSliceGrad", "Pad")
-        + ("Reshape", "ReverseV2", "Split")
+        + ("Reshape", "ReverseV2", "Split", "Pack", "Unpack")
     ),
 }
 REST = "by element, and the rest"

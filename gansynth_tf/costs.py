@@ -83,9 +83,9 @@ def stage_cost(
     # backward pass and both of theirs (6).
     update_g = 3 * forward_g + 2 * forward_d
     update_d = forward_g + 12 * forward_d
-    # Each of a convolution's output, its activation and its gradient, for reals, fakes, points
-    # between, and the slope of these.
-    activations = 12 * sum(layer.activations for layer in discriminator)
+    # What the penalty keeps for its second derivative, each convolution's output and its slope,
+    # or what scores keep of reals and fakes; and as much again at work (docs/PERFORMANCE.md).
+    activations = 6 * sum(layer.activations for layer in discriminator)
     # Outside the networks: reals, fakes and the points between them, each with what its
     # normaliser keeps, and their gradients.
     working = config.working_block(num_blocks, by_frequency)
