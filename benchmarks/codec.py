@@ -19,10 +19,9 @@ from gansynth_tf.config import UserError
 from gansynth_tf.experiment import Experiment
 from gansynth_tf.specgram import SpecgramCodec
 
-COLUMNS = ["way", "GFLOP/note", "notes/s", "original's way notes/s", "times original's"] + [
-    "dense notes/s",
-    "times dense",
-    "share of bare FFT",
+COLUMNS = [
+    *("way", "GFLOP/note", "notes/s", "original's way notes/s", "times original's"),
+    *("dense notes/s", "times dense", "share of bare FFT"),
 ]
 BATCH = 8
 
@@ -111,12 +110,12 @@ def run(experiment: Experiment, values: flags.FlagValues) -> None:
     specgrams = codec.waves_to_specgrams(waves)
     frames = tf.random.normal([BATCH, codec.time, codec.frame_length])
     spectra = tf.signal.rfft(frames)
-    rows = []
+    steps, rows = _OriginalSteps(codec), []
     for name, x, bare, bare_x in (
         ("waves_to_specgrams", waves, tf.signal.rfft, frames),
         ("specgrams_to_waves", specgrams, tf.signal.irfft, spectra),
     ):
-        function, original = getattr(codec, name), getattr(_OriginalSteps(codec), name)
+        function, original = getattr(codec, name), getattr(steps, name)
         difference = float(tf.reduce_mean(tf.abs(function(x) - original(x))))
         print(f"{name}: mean difference from the original's way {difference:.1e}")
         ours, theirs = _rate(function, x, least), _rate(original, x, least)

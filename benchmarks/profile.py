@@ -26,7 +26,7 @@ CALLS = 2
 KINDS = {
     # Of which a dense layer's products are the smallest part (gansynth_tf/convolution.py).
     "kernel gradients, dense": (
-        ("Conv2DBackpropFilter", "MatMul", "FusedMatMul", "BatchMatMulV2", "Einsum")
+        *("Conv2DBackpropFilter", "MatMul", "FusedMatMul", "BatchMatMulV2", "Einsum"),
     ),
     "image gradients": ("Conv2DBackpropInput",),
     "convolutions": ("Conv2D", "FusedConv2D"),

@@ -40,10 +40,7 @@ def conv2d(x: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, int]) -> tf.Tens
     """
     if x.dtype != tf.float32 or tf.config.list_logical_devices("GPU"):
         return _convolve(x, kernel, padding)
-    return _conv2d(x, kernel, padding)
 
-
-def _conv2d(x: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, int]):
     @tf.custom_gradient
     def run(x: tf.Tensor, kernel: tf.Tensor):
         def gradient(upstream: tf.Tensor):
@@ -63,7 +60,7 @@ def _image_gradient(upstream: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, 
     @tf.custom_gradient
     def run(upstream: tf.Tensor, kernel: tf.Tensor):
         def gradient(change: tf.Tensor):
-            return _conv2d(change, kernel, padding), kernel_gradient(change, upstream, padding)
+            return conv2d(change, kernel, padding), kernel_gradient(change, upstream, padding)
 
         rows, columns, inputs, _ = kernel.shape
         if _keeps_size(kernel.shape[:2], padding):
@@ -96,20 +93,20 @@ def kernel_gradient(x: tf.Tensor, upstream: tf.Tensor, padding: tuple[int, int])
         )
         return product[tf.newaxis, tf.newaxis]
     narrow, wide = sorted([inputs, filters])
-    are_even = out_time % 2 == out_freq % 2 == 0
+    shape = [rows, columns, inputs, filters]
     if (
         narrow >= WINOGRAD_MIN_CHANNELS
         and out_time * out_freq >= WINOGRAD_MIN_CELLS
         and rows == columns == 3
-        and are_even
+        and out_time % 2 == out_freq % 2 == 0
     ):
-        return _in_parts(_winograd_kernel_gradient, x, upstream, padding, WINOGRAD_CELLS)
+        return _in_parts(_winograd_kernel_gradient, x, upstream, padding, shape, WINOGRAD_CELLS)
     if narrow < WINOGRAD_MIN_CHANNELS and wide >= PRODUCTS_MIN_CHANNELS:
-        return _in_parts(_shifted_kernel_gradient, x, upstream, padding, SHIFTED_CELLS)
+        return _in_parts(_shifted_kernel_gradient, x, upstream, padding, shape, SHIFTED_CELLS)
     keeps_size = _keeps_size((rows, columns), padding)
     return tf.raw_ops.Conv2DBackpropFilter(
-        input=x if keeps_size else tf.pad(x, [[0, 0], *([p, p] for p in padding), [0, 0]]),
-        filter_sizes=[rows, columns, inputs, filters],
+        input=x if keeps_size else tf.pad(x, _around(padding)),
+        filter_sizes=shape,
         out_backprop=upstream,
         strides=[1, 1, 1, 1],
         padding="SAME" if keeps_size else "VALID",
@@ -121,27 +118,25 @@ def _in_parts(
     x: tf.Tensor,
     upstream: tf.Tensor,
     padding: tuple[int, int],
+    shape: list[int],
     cells: int,
 ):
-    """Sum of the gradients of a few examples at a time, of one where it has more than ``cells``.
+    """Sum, of ``shape``, of the gradients of a few examples at a time, of one where it has more than ``cells``.
 
     What each way copies then fits near the processor, and memory holds one part's copies alone.
     """
-    _, time, freq, inputs = x.shape
-    _, out_time, out_freq, filters = upstream.shape
-    zeros = [[0, 0], *([p, p] for p in padding), [0, 0]]
-    examples = max(1, cells // (out_time * out_freq))
+    _, time, freq, _ = upstream.shape
+    examples = max(1, cells // (time * freq))
 
     def part(first: tf.Tensor) -> tf.Tensor:
         chosen = slice(first, first + examples)
-        return gradient(tf.pad(x[chosen], zeros), upstream[chosen])
+        return gradient(tf.pad(x[chosen], _around(padding)), upstream[chosen])
 
-    taps = time + 2 * padding[0] - out_time + 1, freq + 2 * padding[1] - out_freq + 1
     count = tf.shape(upstream)[0]
     _, total = tf.while_loop(
         lambda first, _: first < count,
         lambda first, total: (first + examples, total + part(first)),
-        (tf.constant(0), tf.zeros([*taps, inputs, filters])),
+        (tf.constant(0), tf.zeros(shape)),
         parallel_iterations=1,
     )
     return total
@@ -166,8 +161,9 @@ def _shifted_kernel_gradient(padded: tf.Tensor, upstream: tf.Tensor):
     bounds = [*range(0, spans * SHIFTED_CELLS, SHIFTED_CELLS), count]
     total = tf.zeros([len(starts), inputs, filters])
     for first, last in itertools.pairwise(bounds):
+        span = slope[first:last]
         products = [
-            tf.matmul(image[first + start : last + start], slope[first:last], transpose_a=True)
+            tf.matmul(image[first + start : last + start], span, transpose_a=True)
             for start in starts
         ]
         total += tf.stack(products)
@@ -219,4 +215,9 @@ def _keeps_size(size: tuple[int, int], padding: tuple[int, int]):
 
 
 def _convolve(x: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, int]):
-    return tf.nn.conv2d(x, kernel, 1, [[0, 0], *([p, p] for p in padding), [0, 0]])
+    return tf.nn.conv2d(x, kernel, 1, _around(padding))
+
+
+def _around(padding: tuple[int, int]):
+    """Zeros before and after each axis of an image."""
+    return [[0, 0], *([zeros, zeros] for zeros in padding), [0, 0]]

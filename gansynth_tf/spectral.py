@@ -70,13 +70,13 @@ def wrap_half_turns(x: tf.Tensor) -> tf.Tensor:
 
     An even multiple of pi is taken off by rounding, which is exact in float32 for any x.
     """
-    return x - 2.0 * tf.round(0.5 * x)
+    return _wrap(x, 2.0)
 
 
 def unwrap(phase: tf.Tensor) -> tf.Tensor:
     """Takes jumps of more than pi out of a phase in radians; [..., time, freq], same shape.
 
-    A step of exactly -pi that came from a positive one stays positive, as in numpy.unwrap.
+    A step of exactly pi or -pi stays as it is, as in numpy.unwrap.
     """
     return math.pi * accumulate(instantaneous_frequency(phase))
 
@@ -88,7 +88,7 @@ def instantaneous_frequency(phase: tf.Tensor) -> tf.Tensor:
     long note loses no float32 digits.
     """
     step = phase[..., 1:, :] - phase[..., :-1, :]
-    return tf.concat([phase[..., :1, :], _wrap_step(step)], axis=-2) / math.pi
+    return tf.concat([phase[..., :1, :], _wrap(step, 2.0 * math.pi)], axis=-2) / math.pi
 
 
 def wrap_instantaneous_frequency(frequency: tf.Tensor) -> tf.Tensor:
@@ -96,7 +96,8 @@ def wrap_instantaneous_frequency(frequency: tf.Tensor) -> tf.Tensor:
 
     Equals the instantaneous frequency of the accumulated steps, without accumulating them.
     """
-    wrapped = _wrap_step(math.pi * frequency[..., 1:, :]) / math.pi
+    # In radians, as the original: else some steps of half a turn round to the other sign than its.
+    wrapped = _wrap(math.pi * frequency[..., 1:, :], 2.0 * math.pi) / math.pi
     return tf.concat([frequency[..., :1, :], wrapped], axis=-2)
 
 
@@ -112,7 +113,7 @@ def accumulate_half_turns(steps: tf.Tensor) -> tf.Tensor:
     comes before a span is summed in float64 and wrapped before it is rounded: float32 digits are
     not spent on whole turns, however long the note.
     """
-    *lead, time, freq = *tf.unstack(tf.shape(steps)[:-2]), *steps.shape[-2:]
+    lead, (time, freq) = tf.unstack(tf.shape(steps)[:-2]), steps.shape[-2:]
     span = math.gcd(time, MAX_SPAN)
     sums = tf.constant(np.tril(np.ones([span, span])), steps.dtype)
     within = tf.matmul(sums, tf.reshape(steps, [*lead, time // span, span, freq]))
@@ -122,10 +123,9 @@ def accumulate_half_turns(steps: tf.Tensor) -> tf.Tensor:
     return wrap_half_turns(tf.reshape(total, [*lead, time, freq]))
 
 
-def _wrap_step(step: tf.Tensor) -> tf.Tensor:
-    # Half a turn either way is kept as it is: its half rounds to the even number, zero.
-    turn = 2.0 * math.pi
-    return step - turn * tf.round(step / turn)
+def _wrap(x: tf.Tensor, turn: float) -> tf.Tensor:
+    # Half a turn either way stays as it is: half of one rounds to the even number, zero.
+    return x - turn * tf.round(x / turn)
 
 
 # --- Mel scale ---
@@ -188,6 +188,7 @@ class BandedMatrix:
     """
 
     def __init__(self, dense: np.ndarray, block_columns: int = 64):
+        self.columns = dense.shape[1]
         self.blocks = []
         for start in range(0, dense.shape[1], block_columns):
             columns = dense[:, start : start + block_columns]
@@ -197,13 +198,13 @@ class BandedMatrix:
 
     def apply(self, x: tf.Tensor) -> tf.Tensor:
         """[..., rows] float -> [..., columns], the product ``x @ dense``."""
-        lead, rows = tf.shape(x)[:-1], x.shape[-1]
-        flat = tf.reshape(x, [-1, rows])  # one product of all, not one for each example
+        flat = tf.reshape(x, [-1, x.shape[-1]])  # one product of all, not one for each example
         products = [
             tf.matmul(flat[:, low:high], tf.cast(block, x.dtype))
             for low, high, block in self.blocks
         ]
-        return tf.reshape(tf.concat(products, axis=1), tf.concat([lead, [rows]], 0))
+        shape = tf.concat([tf.shape(x)[:-1], [self.columns]], 0)
+        return tf.reshape(tf.concat(products, axis=1), shape)
 
 
 @functools.lru_cache(maxsize=8)
