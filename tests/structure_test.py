@@ -16,13 +16,15 @@ LAYERS = (
     {"", "spectral", "schedule", "convolution", "cadence", "files", "wavfiles"},
     {"specgram", "layers", "losses"},
     {"networks", "data", "data.pipeline", "data.sources", "data.synth", "data.voices"}
+    | {"data.schema", "data.note_writer"}
     | {"music", "pictures"},
     {"model", "costs", "variables"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"},
     {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"}
     | {"execution"},
     {"config", "report", "quickstart"}
-    | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"},
+    | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"}
+    | {"cli.data"},
 )
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 

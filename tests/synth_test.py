@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gansynth_tf.data import synth, voices
+from gansynth_tf.data import schema, synth, voices
 
 ROOT = Path(__file__).parents[1]
 SHORT = synth.SynthConfig(sample_rate=8000, audio_length=8192, min_pitch=48, max_pitch=72)
@@ -54,16 +54,16 @@ def test_note_has_the_nsynth_features():
     assert (note.pitch, note.velocity) == (60, 100)
     assert note.audio.shape == (8192,)
     assert note.audio.dtype == np.float32
-    assert tuple(note.qualities) == synth.QUALITIES
+    assert tuple(note.qualities) == schema.QUALITIES
     assert all(isinstance(value, bool) for value in note.qualities.values())
 
 
 def test_labels_are_those_of_nsynth():
-    assert len(synth.FAMILIES) == 11
-    assert len(synth.QUALITIES) == 10
-    assert synth.FAMILIES.index("mallet") == 5
-    assert synth.FAMILIES.index("vocal") == 10
-    assert synth.SOURCES.index("synthetic") == 2
+    assert len(schema.FAMILIES) == 11
+    assert len(schema.QUALITIES) == 10
+    assert schema.FAMILIES.index("mallet") == 5
+    assert schema.FAMILIES.index("vocal") == 10
+    assert schema.SOURCES.index("synthetic") == 2
 
 
 def test_order_is_family_instrument_pitch_velocity():
@@ -74,7 +74,7 @@ def test_order_is_family_instrument_pitch_velocity():
     expected = [
         (f"{family}_synthetic_{instrument:03d}", pitch, velocity)
         for family, instrument, pitch, velocity in itertools.product(
-            synth.FAMILIES, (0, 1), (60, 61), (25, 127)
+            schema.FAMILIES, (0, 1), (60, 61), (25, 127)
         )
     ]
     assert keys == expected
@@ -95,7 +95,7 @@ def test_importing_loads_no_tensorflow():
 # ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", synth.FAMILIES)
+@pytest.mark.parametrize("family", schema.FAMILIES)
 def test_a_note_is_a_function_of_its_key(family):
     first = synth.render_note(SHORT, family, 1, 55, 75)
     synth.render_note(SHORT, family, 0, 71, 25)
@@ -121,8 +121,8 @@ def test_arrays_hold_the_notes_whatever_the_processes(processes):
         np.testing.assert_array_equal(arrays.audio[row], note.audio)
         assert arrays.id[row] == note.id
         assert (arrays.pitch[row], arrays.velocity[row]) == (note.pitch, note.velocity)
-        assert synth.FAMILIES[arrays.family[row]] == note.instrument_family
-        assert synth.SOURCES[arrays.source[row]] == note.instrument_source
+        assert schema.FAMILIES[arrays.family[row]] == note.instrument_family
+        assert schema.SOURCES[arrays.source[row]] == note.instrument_source
         assert f"_{arrays.instrument[row]:03d}" == note.instrument_label[-4:]
         assert arrays.qualities[row].tolist() == list(note.qualities.values())
     assert seen == [(count, TINY.num_notes) for count in range(1, TINY.num_notes + 1)]
@@ -232,7 +232,7 @@ def assert_clean(audio, length):
     assert audio[-1] == 0
 
 
-@pytest.mark.parametrize("family", synth.FAMILIES)
+@pytest.mark.parametrize("family", schema.FAMILIES)
 def test_no_clipping_no_dc_silent_tail(family):
     for instrument, pitch, velocity in itertools.product(range(4), (48, 60, 72), (25, 127)):
         audio = synth.render_note(SHORT, family, instrument, pitch, velocity).audio
@@ -253,7 +253,7 @@ def configs(draw):
         max_pitch=high,
         instruments_per_family=draw(st.integers(1, 6)),
         velocities=tuple(draw(st.sets(st.integers(1, 127), min_size=1, max_size=3))),
-        families=tuple(draw(st.sets(st.sampled_from(synth.FAMILIES), min_size=1))),
+        families=tuple(draw(st.sets(st.sampled_from(schema.FAMILIES), min_size=1))),
         seed=draw(st.integers(0, 2**40)),
     )
 
@@ -317,14 +317,14 @@ def test_notes_outside_of_the_config_are_refused():
 # ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", synth.FAMILIES)
+@pytest.mark.parametrize("family", schema.FAMILIES)
 def test_pitch_is_heard_in_short_notes(family):
     for instrument, pitch in itertools.product(range(4), (48, 53, 60, 66, 72)):
         note = synth.render_note(SHORT, family, instrument, pitch, (25, 127)[instrument % 2])
         assert abs(heard_pitch_error(note, SHORT, 48, 72)) < 30, note.id
 
 
-@pytest.mark.parametrize("family", synth.FAMILIES)
+@pytest.mark.parametrize("family", schema.FAMILIES)
 def test_pitch_is_heard_in_long_notes(family):
     config = synth.SynthConfig()
     for instrument, pitch in enumerate((36, 50, 65, 84)):
@@ -333,7 +333,7 @@ def test_pitch_is_heard_in_long_notes(family):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", synth.FAMILIES)
+@pytest.mark.parametrize("family", schema.FAMILIES)
 def test_pitch_is_heard_in_every_note_of_the_default_set(family):
     config = synth.SynthConfig()
     for instrument, pitch in itertools.product(range(4), range(24, 85)):
@@ -352,7 +352,7 @@ def test_families_differ_more_than_their_instruments():
     sounds = np.array(
         [
             [log_mel(synth.render_note(SHORT, family, i, 60, 75).audio) for i in range(4)]
-            for family in synth.FAMILIES
+            for family in schema.FAMILIES
         ]
     )  # [families, instruments, mels, frames]
     flat = sounds.reshape(44, -1)
@@ -365,7 +365,7 @@ def test_families_differ_more_than_their_instruments():
     assert between > 1.3 * within
 
 
-@pytest.mark.parametrize("family", synth.FAMILIES)
+@pytest.mark.parametrize("family", schema.FAMILIES)
 def test_velocity_raises_the_level(family):
     levels = [
         np.sqrt(np.mean(synth.render_note(SHORT, family, 0, 60, velocity).audio ** 2))

@@ -3,7 +3,8 @@
 No download, no TensorFlow: a `SynthConfig` names a finite set of notes, and every note is a pure
 function of (seed, family, instrument, pitch, velocity, sample_rate, audio_length). Rendering it
 twice, alone, in another order or in another process gives the same bits on one machine. The sound
-models are in `voices.py`; this module holds the schema, the order and the rendering of whole sets.
+models are in `voices.py`, the schema in `schema.py`; this module holds the order and the rendering
+of whole sets.
 """
 
 import dataclasses
@@ -20,34 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from gansynth_tf.data import voices
-
-# NSynth's class labels: the position in each tuple is the number in the feature.
-FAMILIES: tuple[str, ...] = (
-    "bass",
-    "brass",
-    "flute",
-    "guitar",
-    "keyboard",
-    "mallet",
-    "organ",
-    "reed",
-    "string",
-    "synth_lead",
-    "vocal",
-)
-SOURCES = ("acoustic", "electronic", "synthetic")
-QUALITIES = (
-    "bright",
-    "dark",
-    "distortion",
-    "fast_decay",
-    "long_release",
-    "multiphonic",
-    "nonlinear_env",
-    "percussive",
-    "reverb",
-    "tempo-synced",
-)
+from gansynth_tf.data.schema import FAMILIES, QUALITIES, SOURCES, Note, note_id
 
 # Every note comes out of a synthesiser, whatever it imitates; nothing here claims to be acoustic.
 SOURCE = "synthetic"
@@ -145,32 +119,6 @@ def _check_set(name: str, values: tuple) -> None:
 # ---------------------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class Note:
-    """One note in NSynth's feature schema.
-
-    Attributes:
-      id: as NSynth writes it, `<instrument_label>-<pitch>-<velocity>`.
-      audio: float32 [audio_length], peak 0.2 to 0.9 by velocity, no DC, faded to silence.
-      pitch: MIDI pitch.
-      velocity: MIDI velocity.
-      instrument_label: `<family>_<source>_<number in the family>`.
-      instrument_family: one of `FAMILIES`.
-      instrument_source: one of `SOURCES`; always synthetic here.
-      qualities: one truth value for each of `QUALITIES`, measured on the audio or known from the
-        sound model.
-    """
-
-    id: str
-    audio: np.ndarray
-    pitch: int
-    velocity: int
-    instrument_label: str
-    instrument_family: str
-    instrument_source: str
-    qualities: dict[str, bool]
-
-
 def render_note(
     config: SynthConfig, family: str, instrument: int, pitch: int, velocity: int
 ) -> Note:
@@ -213,7 +161,7 @@ def render_note(
     )
     label = _label(family, instrument)
     return Note(
-        id=_note_id(label, pitch, velocity),
+        id=note_id(label, pitch, velocity),
         audio=sound.audio,
         pitch=pitch,
         velocity=velocity,
@@ -260,10 +208,6 @@ def _key_at(config: SynthConfig, index: int) -> tuple[str, int, int, int]:
 
 def _label(family: str, instrument: int) -> str:
     return f"{family}_{SOURCE}_{instrument:03d}"
-
-
-def _note_id(label: str, pitch: int, velocity: int) -> str:
-    return f"{label}-{pitch:03d}-{velocity:03d}"
 
 
 def _generator(*key: int) -> np.random.Generator:
@@ -379,7 +323,7 @@ def render_arrays(
         family=np.array([FAMILIES.index(family) for family, *_ in keys], np.int32),
         instrument=np.array([instrument for _, instrument, _, _ in keys], np.int32),
         source=np.full(total, SOURCES.index(SOURCE), np.int32),
-        id=np.array([_note_id(_label(f, i), p, v) for f, i, p, v in keys], np.str_),
+        id=np.array([note_id(_label(f, i), p, v) for f, i, p, v in keys], np.str_),
         qualities=qualities,
     )
 
