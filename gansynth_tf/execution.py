@@ -5,6 +5,7 @@ None of this changes what is computed but for rounding: a run may go on with oth
 
 import dataclasses
 import functools
+import pathlib
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -18,6 +19,8 @@ IMAGE_TYPES = {
     "mixed_bfloat16": "bfloat16",
 }
 MAX_STEPS_PER_EXECUTION = 1000
+_CPU_INFO = pathlib.Path("/proc/cpuinfo")  # Linux only
+_BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")  # the last as ARM names them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +60,18 @@ class ExecutionConfig:
     def set_up(self) -> None:
         """Tells TensorFlow whether products may be TensorFloat-32; on GPUs it would else do so."""
         tf.config.experimental.enable_tensor_float_32_execution(self.precision == "tensorfloat32")
+
+    def warning(self) -> str | None:
+        """What to tell whoever asks for a precision that this machine can only imitate."""
+        if self.image_type != "bfloat16" or tf.config.list_logical_devices("GPU"):
+            return None
+        words = set(_CPU_INFO.read_text().split()) if _CPU_INFO.exists() else set()
+        if not words or words & set(_BFLOAT16_INSTRUCTIONS):
+            return None
+        return (
+            f"precision={self.precision}: this processor has no bfloat16 instructions and imitates "
+            "them; expect steps to take many times as long as with precision=float32."
+        )
 
 
 class StepFunction:

@@ -211,6 +211,8 @@ class Trainer:
         else:
             numbers = self._fit_normalizer(config)
         experiment.execution.set_up()
+        if warning := experiment.execution.warning():
+            self.say(warning)
         strategy = tf.distribute.get_strategy()
         with strategy.scope():
             self.model = GANSynth(

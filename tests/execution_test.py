@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from experiments import small_experiment
 
-from gansynth_tf import checkpoint
+from gansynth_tf import checkpoint, execution
 from gansynth_tf.execution import ExecutionConfig, StepFunction
 from gansynth_tf.model import GANSynth, PitchVocabulary
 from gansynth_tf.training import CHECKPOINT_FOLDER, Trainer
@@ -102,3 +102,20 @@ def test_tensorfloat32_only_where_asked_for(precision):
 def test_refused(values, expected):
     with pytest.raises(ValueError, match=expected):
         ExecutionConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision", "warned"),
+    [
+        ("fpu avx2", "mixed_bfloat16", True),
+        ("fpu avx2 avx512_bf16", "mixed_bfloat16", False),
+        ("fpu avx2", "float32", False),
+        ("", "mixed_bfloat16", False),
+    ],
+)
+def test_a_processor_without_bfloat16_is_named(tmp_path, monkeypatch, flags, precision, warned):
+    (tmp_path / "cpuinfo").write_text(f"flags : {flags}" if flags else "")
+    monkeypatch.setattr(execution, "_CPU_INFO", tmp_path / "cpuinfo")
+    warning = ExecutionConfig(precision=precision).warning()
+    assert (warning is not None) == warned
+    assert not warned or precision in warning
