@@ -8,6 +8,7 @@ SMALL = (
     ("step", "--config=tiny", "--seconds=0.5"),
     ("codec", "--config=mel_if_hires", "--seconds=0.5"),
     ("pipeline", "--config=tiny", "--seconds=0.5"),
+    ("storage", "--config=tiny", "--seconds=0.2"),
     ("generate", "--config=tiny", "--seconds=0.5", "--notes=1,8"),
 )
 

@@ -46,7 +46,7 @@ def _dense_matrices() -> Iterator[None]:
         yield
 
 
-class _OriginalSteps:
+class OriginalSteps:
     """Mel specgrams as the original computes them: step by step, with dense matrices."""
 
     def __init__(self, codec: SpecgramCodec):
@@ -110,7 +110,7 @@ def run(experiment: Experiment, values: flags.FlagValues) -> None:
     specgrams = codec.waves_to_specgrams(waves)
     frames = tf.random.normal([BATCH, codec.time, codec.frame_length])
     spectra = tf.signal.rfft(frames)
-    steps, rows = _OriginalSteps(codec), []
+    steps, rows = OriginalSteps(codec), []
     for name, x, bare, bare_x in (
         ("waves_to_specgrams", waves, tf.signal.rfft, frames),
         ("specgrams_to_waves", specgrams, tf.signal.irfft, spectra),

@@ -72,14 +72,26 @@ _HELP = {
     "adam_beta1": "Adam's decay of the mean gradient.",
     "adam_beta2": "Adam's decay of the mean squared gradient.",
     "ema_decay": "Decay of the generator's moving average, by step.",
-    "dataset_name": "Notes to train on: embedded.",
-    "train_data_path": "Where a data set lies that is read from disk.",
+    "dataset_name": "Notes to train on: embedded, folder, nsynth, nsynth/full, or auto: what lies "
+    "at --train_data_path, else embedded.",
+    "train_data_path": "Folder of a data set: of gansynth_data, or of TensorFlow Datasets.",
+    "split": "Split of the data set, or all.",
+    "split_scheme": "stored: splits as the data set has them; paper: acoustic, 24-84, 80/20.",
+    "split_seed": "Shuffles the paper's split.",
     "min_pitch": "Lowest MIDI pitch.",
     "max_pitch": "Highest MIDI pitch.",
+    "instrument_families": "Families to take, such as brass,string; none given: all.",
+    "instrument_sources": "Sources to take: acoustic, electronic, synthetic; none given: all.",
+    "velocities": "MIDI velocities to take; none given: all.",
+    "with_qualities": "Qualities that notes must have, such as bright.",
+    "without_qualities": "Qualities that notes must not have.",
+    "without_instruments": "Instruments to leave out, such as brass_acoustic_046.",
     "embedded_instruments": "Instruments of each embedded family.",
     "embedded_velocities": "MIDI velocities of the embedded notes.",
     "embedded_seed": "Draws the embedded instruments.",
-    "cache": "Encoded notes: none, or memory (encoded once a stage).",
+    "cache": "Encoded notes: none, or memory or disk (encoded once a stage).",
+    "cache_dir": "Folder of --cache=disk; else cache in the run folder.",
+    "specgram_on": "Where notes are encoded: host, or device (in the step).",
     "precision": "float32, tensorfloat32 (products on GPUs) or mixed_bfloat16.",
     "jit_compile": "Whether XLA compiles the step.",
     "steps_per_execution": "Steps between two returns to Python.",
@@ -260,13 +272,19 @@ def given_values(values: flags.FlagValues) -> dict:
     Raises:
       UserError: an entry of a list is not a whole number.
     """
-    names = experiment.default_values()
-    return {name: _value(name, values[name].value) for name in names if values[name].present}
+    types = experiment.value_types()
+    return {
+        name: _value(name, values[name].value, types[name])
+        for name in types
+        if values[name].present
+    }
 
 
-def _value(name: str, value: object):
+def _value(name: str, value: object, annotation: object):
     if not isinstance(value, list):
         return value
+    if annotation == tuple[str, ...]:
+        return tuple(value)
     try:
         return tuple(int(entry) for entry in value)
     except ValueError:

@@ -7,6 +7,7 @@ in ``RENAMED``, which keep the original's.
 
 import dataclasses
 import numbers
+import typing
 
 from gansynth_tf.cadence import CadenceConfig
 from gansynth_tf.data import sources
@@ -104,6 +105,7 @@ _KINDS = {
     float | None: ((numbers.Real, type(None)), "a number, or null"),
     str: (str, "a text"),
     tuple[int, ...]: ((tuple, list), "a list of whole numbers"),
+    tuple[str, ...]: ((tuple, list), "a list of texts"),
 }
 
 
@@ -127,13 +129,20 @@ def _is_of(value: object, annotation: object) -> bool:
     classes = _KINDS[annotation][0]
     if not isinstance(value, classes) or (isinstance(value, bool) and annotation is not bool):
         return False
-    return not isinstance(value, (tuple, list)) or all(_is_of(entry, int) for entry in value)
+    if not isinstance(value, (tuple, list)):
+        return True
+    (entries, _) = typing.get_args(annotation)
+    return all(_is_of(entry, entries) for entry in value)
 
 
 def kept_names() -> frozenset[str]:
-    """Values that a saved run keeps; a contradicting flag is refused."""
+    """Values that a saved run keeps; a contradicting flag is refused.
+
+    Where the notes lie is none of them: they may have been moved, and the checkpoint tells whether
+    they are still the same.
+    """
     kept = {name for room in _KEPT_ROOMS for name in _fields(room)}
-    return frozenset(kept | {"seed"})
+    return frozenset(kept - {"train_data_path"} | {"seed"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +205,8 @@ class Experiment:
         )
         # What only shows when rooms meet: checked now, before anything is written.
         codec = built.codec
-        sources.synth_config(built.data, codec.sample_rate, codec.audio_length)
+        if built.data.is_embedded:
+            sources.synth_config(built.data, codec.sample_rate, codec.audio_length)
         built.planned_model_config()
         return built
 

@@ -20,7 +20,7 @@ import tensorflow as tf
 from gansynth_tf import losses, networks
 from gansynth_tf.layers import box_upscale
 from gansynth_tf.losses import DiscriminatorLosses, GeneratorLosses, LossConfig
-from gansynth_tf.networks import NetworkConfig
+from gansynth_tf.networks import NetworkConfig, StageEncoder
 from gansynth_tf.schedule import Stage
 from gansynth_tf.specgram import SPECGRAMS, Normalizer, NormalizerConfig, SpecgramCodec
 
@@ -217,6 +217,12 @@ class GANSynth(keras.Model):
     def num_blocks(self) -> int:
         return self.stage.num_blocks
 
+    @property
+    def encoder(self) -> StageEncoder:
+        """What makes the stage's specgrams of waves."""
+        by_frequency = self.normalizer.by_frequency
+        return StageEncoder(self.config.codec, self.config.networks, self.num_blocks, by_frequency)
+
     def begin_stage(self, stage: Stage) -> None:
         """Takes ``stage``'s blocks into use, with new optimizers over their variables alone."""
         self.stage = stage
@@ -323,15 +329,16 @@ class GANSynth(keras.Model):
         """Updates generator, moving average and discriminator once.
 
         Args:
-          data: dict of this replica's "specgrams" [batch, ...] (networks.stage_specgrams) and
-            "labels" [batch] int32, and of the scalars "step" (counted from the start of the
-            run) and "fade" (read in transition stages only).
+          data: dict of this replica's "specgrams" [batch, ...] (networks.stage_specgrams), or
+            "waves" [batch, audio_length] to make them of, and "labels" [batch] int32, and of the
+            scalars "step" (counted from the start of the run) and "fade" (read in transition
+            stages only).
           update: in place of the method of that name, such as the same compiled.
 
         Returns:
           Every loss term, averaged over the global batch once replicas are summed.
         """
-        specgrams = data["specgrams"]
+        specgrams = data["specgrams"] if "specgrams" in data else self.encoder(data["waves"])
         fade = tf.cast(data["fade"], tf.float32) if self.stage.is_transition else None
         local = specgrams.shape[0] or tf.shape(specgrams)[0]
         draws = self.draw(data["step"], local)

@@ -19,7 +19,7 @@ import tensorflow as tf
 from gansynth_tf import layers
 from gansynth_tf.layers import HE_GAIN, box_downscale, box_upscale, leaky_relu, pixel_norm
 from gansynth_tf.schedule import FilterSchedule, ResolutionSchedule
-from gansynth_tf.specgram import Normalizer
+from gansynth_tf.specgram import Normalizer, SpecgramCodec
 
 CHANNELS = 2  # log magnitude and phase
 # Far above what trains: a mistyped value gets a sentence, not a machine without memory.
@@ -114,6 +114,20 @@ def blend_specgrams(
     factors = config.resolutions.step(working - num_blocks + 1)
     older = box_upscale(box_downscale(specgrams, factors), factors)
     return fade * specgrams + (1.0 - fade) * older
+
+
+@dataclasses.dataclass(frozen=True)
+class StageEncoder:
+    """Waves [batch, audio_length] -> what ``stage_specgrams`` gives; its repr says all it does."""
+
+    codec: SpecgramCodec
+    config: NetworkConfig
+    num_blocks: int
+    by_frequency: bool
+
+    def __call__(self, waves: tf.Tensor) -> tf.Tensor:
+        full = self.codec.waves_to_specgrams(waves)
+        return stage_specgrams(self.config, full, self.num_blocks, self.by_frequency)
 
 
 class DiscriminatorOutput(NamedTuple):

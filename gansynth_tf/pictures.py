@@ -221,7 +221,7 @@ def _write_cells(
     width = columns * (GRID_GAP + cell_width) + GRID_GAP
     canvas = np.full((height, width, 3), 255, np.uint8)
     # The grid is laid out in pixels, not in inches: every cell of a specgram stays sharp.
-    figure = _new_figure(width / DOTS_PER_INCH, height / DOTS_PER_INCH)
+    figure = new_figure(width / DOTS_PER_INCH, height / DOTS_PER_INCH)
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         top = row * (head + cell_height) + head
@@ -238,7 +238,7 @@ def _write_cells(
                 parse_math=False,
             )
     figure.figimage(canvas, origin="upper")
-    _save(figure, path)
+    save(figure, path)
 
 
 def write_png(path: PathLike, image: np.ndarray) -> None:
@@ -298,7 +298,7 @@ def loss_curves(path: PathLike, rows: Sequence[Mapping]) -> None:
     rows = sorted(rows, key=lambda row: _number(row["images"]))  # stable: logs of a resume
     images = np.array([_number(row["images"]) for row in rows])
     changes = _stage_changes(rows)
-    figure = _new_figure(11.0, 7.0)
+    figure = new_figure(11.0, 7.0)
     all_axes = figure.subplots(2, 2)
     # Fixed margins: matplotlib's own layouts draw everything twice.
     figure.subplots_adjust(left=0.07, right=0.98, bottom=0.075, top=0.955, wspace=0.16, hspace=0.28)
@@ -334,7 +334,7 @@ def loss_curves(path: PathLike, rows: Sequence[Mapping]) -> None:
             axes.legend(fontsize=8, loc="lower left")
         if is_log:
             _label_log_axis(axes)
-    _save(figure, path)
+    save(figure, path)
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
@@ -410,13 +410,13 @@ def _number(value: float) -> float:
 # --- Figures ---
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """A figure of its own; sides in inches."""
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
     FigureCanvasAgg(figure)
     return figure
 
 
-def _save(figure: Figure, path: PathLike) -> None:
+def save(figure: Figure, path: PathLike) -> None:
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=DOTS_PER_INCH)

@@ -67,7 +67,7 @@ def measure(instrument: Instrument, count: int, say: Callable[[str], object]) ->
     pitches = np.sort(np.resize(vocabulary, count))
     waves = instrument.synthesize(instrument.latents(SEED, count), pitches)
     codec, rate = instrument.codec, instrument.sample_rate
-    decoded = instrument.invert(pipeline.encode_all(reals.waves, codec.waves_to_specgrams))
+    decoded = instrument.invert(pipeline.encode_all(reals, codec.waves_to_specgrams))
     # The networks' peak is not the wave's: one gain for all, as for the written files.
     waves *= wavfiles.common_gain(waves)
     heard = pitch_share(waves, pitches, rate)
@@ -191,7 +191,7 @@ def _interpolation(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
 
 def _real_notes(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
     reals = pipeline.sample_notes(_data_set(instrument), 8, SEED)
-    specgrams = instrument.codec.waves_to_specgrams(reals.waves).numpy()
+    specgrams = instrument.codec.waves_to_specgrams(reals.waves()).numpy()
     labels = [f"MIDI {pitch}" for pitch in reals.pitches]
     items = _write(
         instrument, run_dir, "real", instrument.invert(specgrams), specgrams, reals.pitches, labels

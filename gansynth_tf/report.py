@@ -7,16 +7,15 @@ network: sounds and pictures lie beside it in the run folder.
 
 import dataclasses
 import datetime
-import html
 import json
 import math
 import os
 import pathlib
-import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gansynth_tf.files import replacing
+from gansynth_tf.pages import document, group_html, lines, picture, section, text
 
 HTML_NAME = "report.html"
 JSON_NAME = "report.json"
@@ -185,9 +184,9 @@ def write_report(run_dir: str | os.PathLike, report: QuickstartReport) -> pathli
     for path in report.files:
         _check_inside(run_dir, path)
     data = report_data(report)
-    for name, text in ((JSON_NAME, _to_json(data)), (HTML_NAME, report_html(data))):
+    for name, content in ((JSON_NAME, _to_json(data)), (HTML_NAME, report_html(data))):
         with replacing(run_dir / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(content, encoding="utf-8")
     return run_dir / HTML_NAME
 
 
@@ -289,123 +288,46 @@ TRAINING_ROWS = (
     ("images_per_second", "Speed in the last stage", _speed),
 )
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c1e21; --soft: #5a6068; --page: #f6f6f4;
-  --card: #ffffff; --line: #d9dadc; --good: #14713d; --bad: #a8321b; --link: #1d4fbf; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e9eaec; --soft: #a4abb4; --page: #15171a;
-  --card: #1f2226; --line: #383d44; --good: #62d394; --bad: #ff9a80; --link: #8fb4ff; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 72rem; background: var(--page);
-  color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: break-word; }
-footer { margin-top: 2rem; }
-h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .5rem; }
-h2 { font-size: 1.2rem; margin: 2.5rem 0 .25rem; }
-p { margin: .25rem 0 .75rem; max-width: 46rem; }
-a { color: var(--link); }
-.soft { color: var(--soft); }
-.verdict { background: var(--card); border: 1px solid var(--line);
-  border-left: .4rem solid var(--bad); border-radius: .4rem; padding: .75rem 1rem; }
-.verdict.good { border-left-color: var(--good); }
-.verdict strong { color: var(--bad); }
-.verdict.good strong { color: var(--good); }
-table { border-collapse: collapse; width: 100%; max-width: 46rem; }
-th, td { text-align: left; vertical-align: top; padding: .4rem 1rem .4rem 0;
-  border-bottom: 1px solid var(--line); }
-td { overflow-wrap: anywhere; }
-th { font-weight: 400; }
-th small { display: block; color: var(--soft); line-height: 1.35; }
-thead th { color: var(--soft); font-size: .9rem; }
-.figures td { font-size: 1.25rem; font-weight: 600; white-space: nowrap;
-  font-variant-numeric: tabular-nums; }
-.notes { display: grid; gap: .75rem; margin: .75rem 0; padding: 0; list-style: none;
-  grid-template-columns: repeat(auto-fill, minmax(13rem, 1fr)); }
-.notes li { background: var(--card); border: 1px solid var(--line); border-radius: .4rem;
-  padding: .75rem; min-width: 0; }
-.notes .label { margin: 0 0 .4rem; font-weight: 600; }
-img { display: block; width: 100%; height: auto; border-radius: .25rem; }
-.notes img { aspect-ratio: 1; object-fit: fill; background: #000; margin-bottom: .5rem; }
-.curves { background: #fff; padding: .5rem; border: 1px solid var(--line); }
-audio { display: block; width: 100%; height: 2.5rem; }
-""".strip()
-
 
 def report_html(data: Mapping) -> str:
     """``report_data``'s result -> the page, one document without scripts."""
-    title = _text(data["title"])
     good = data["pitch_is_learnt"] and data["codec_is_faithful"]
-    return "\n".join(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en">',
-            "<head>",
-            '<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            # An icon of its own, or a browser asks the server for one.
-            '<link rel="icon" href="data:,">',
-            f"<title>{title}</title>",
-            f"<style>\n{STYLE}\n</style>",
-            "</head>",
-            "<body>",
-            "<header>",
-            f"<h1>{title}</h1>",
-            '<p class="soft">The notes on this page come from '
-            f"{_text(data['stage']['description'])}.</p>",
-            f'<p class="verdict{" good" if good else ""}"><strong>'
-            f"{'Reached' if good else 'Not reached'}.</strong> {_text(data['verdict'])}</p>",
-            "</header>",
-            "<main>",
-            _figures_html(data["figures"]),
-            *[
-                _group_html(f"notes-{number}", group)
-                for number, group in enumerate(data["note_groups"], start=1)
-            ],
-            _curves_html(data["curves"]),
-            _training_html(data["training"]),
-            _settings_html(data["settings"]),
-            "</main>",
-            '<footer><p class="soft">The same figures: '
-            f'<a href="{JSON_NAME}">{JSON_NAME}</a>.</p></footer>',
-            "</body>",
-            "</html>",
-            "",
-        ]
+    verdict = (
+        f'<p class="verdict{" good" if good else ""}"><strong>'
+        f"{'Reached' if good else 'Not reached'}.</strong> {text(data['verdict'])}</p>"
     )
+    origin = f'<p class="soft">The notes on this page come from {text(data["stage"]["description"])}.</p>'
+    body = [
+        _figures_html(data["figures"]),
+        *[
+            group_html(f"notes-{number}", group)
+            for number, group in enumerate(data["note_groups"], start=1)
+        ],
+        _curves_html(data["curves"]),
+        _training_html(data["training"]),
+        _settings_html(data["settings"]),
+    ]
+    footer = f'The same figures: <a href="{JSON_NAME}">{JSON_NAME}</a>.'
+    return document(data["title"], [origin, verdict], body, footer)
 
 
 def _figures_html(figures: Mapping) -> str:
     rows = []
     for heading, generated, real, write, meaning in FIGURE_ROWS:
-        small = f"<small>{_text(meaning)}</small>" if meaning else ""
+        small = f"<small>{text(meaning)}</small>" if meaning else ""
         cells = [
             f"<td>{_data_html('figures', key, figures[key], write) if key else ''}</td>"
             for key in (generated, real)
         ]
-        rows.append(f'<tr><th scope="row">{_text(heading)}{small}</th>{"".join(cells)}</tr>')
+        rows.append(f'<tr><th scope="row">{text(heading)}{small}</th>{"".join(cells)}</tr>')
     head = "".join(
         f'<th scope="col">{name}</th>' for name in ("Measure", "Generated notes", "Real notes")
     )
-    return _section_html(
+    return section(
         "figures",
         "Figures",
         f'<table class="figures">\n<thead><tr>{head}</tr></thead>\n'
-        f"<tbody>\n{_lines(rows)}\n</tbody>\n</table>",
-    )
-
-
-def _group_html(name: str, group: Mapping) -> str:
-    items = []
-    for item in group["items"]:
-        what = f"{group['title']}, {item['label']}"
-        picture = "" if item["png"] is None else _picture_html(item["png"], f"Rainbowgram: {what}")
-        items.append(
-            f'<li><p class="label">{_text(item["label"])}</p>{picture}'
-            f'<audio controls preload="none" src="{_url(item["wav"])}" '
-            f'aria-label="{_text(f"Play: {what}")}"></audio></li>'
-        )
-    return _section_html(
-        name,
-        group["title"],
-        f'<p>{_text(group["explanation"])}</p>\n<ul class="notes">\n{_lines(items)}\n</ul>',
+        f"<tbody>\n{lines(rows)}\n</tbody>\n</table>",
     )
 
 
@@ -413,11 +335,11 @@ def _curves_html(curves: str | None) -> str:
     if curves is None:
         return ""
     alt = "Curves of the critic's losses, the pitch losses, the penalties and the speed"
-    return _section_html(
+    return section(
         "curves",
         "Loss curves",
         "<p>Over the notes seen; vertical lines are changes of stage.</p>\n"
-        + _picture_html(curves, alt, ' class="curves"'),
+        + picture(curves, alt, ' class="curves"'),
     )
 
 
@@ -428,54 +350,29 @@ def _training_html(training: Mapping) -> str:
         for key, heading, write in TRAINING_ROWS
     ] + [
         f'<tr><th scope="row">{heading}</th>'
-        f'<td><time datetime="{_text(training[key])}">'
-        f"{_text(training[key].replace('T', ' '))}</time></td></tr>"
+        f'<td><time datetime="{text(training[key])}">'
+        f"{text(training[key].replace('T', ' '))}</time></td></tr>"
         for key, heading in (("started", "Started"), ("finished", "Finished"))
     ]
-    return _section_html("training", "Training", f"<table>\n{_lines(rows)}\n</table>")
+    return section("training", "Training", f"<table>\n{lines(rows)}\n</table>")
 
 
 def _settings_html(settings: Mapping) -> str:
     rows = [
-        f'<tr><th scope="row"><code>{_text(name)}</code></th><td>{_text(_setting(value))}</td></tr>'
+        f'<tr><th scope="row"><code>{text(name)}</code></th><td>{text(_setting(value))}</td></tr>'
         for name, value in settings.items()
     ]
-    return _section_html("settings", "Settings", f"<table>\n{_lines(rows)}\n</table>")
-
-
-def _section_html(name: str, heading: str, body: str) -> str:
-    return (
-        f'<section aria-labelledby="{name}">\n<h2 id="{name}">{_text(heading)}</h2>\n'
-        f"{body}\n</section>"
-    )
-
-
-def _picture_html(path: str, alt: str, attributes: str = "") -> str:
-    """A picture that leads to itself in full size."""
-    url = _url(path)
-    return f'<a href="{url}"><img src="{url}" alt="{_text(alt)}" loading="lazy"{attributes}></a>'
+    return section("settings", "Settings", f"<table>\n{lines(rows)}\n</table>")
 
 
 def _data_html(group: str, key: str, value: float | None, write: Callable[[Any], str]) -> str:
     """A number as people read it, with the unrounded one as the element's value."""
-    text = "not known" if value is None else write(value)
-    return f'<data data-key="{group}.{key}" value="{json.dumps(value)}">{_text(text)}</data>'
+    shown = "not known" if value is None else write(value)
+    return f'<data data-key="{group}.{key}" value="{json.dumps(value)}">{text(shown)}</data>'
 
 
 def _setting(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _text(text: str) -> str:
-    return html.escape(text, quote=True)
-
-
-def _url(path: str) -> str:
-    return html.escape(urllib.parse.quote(path), quote=True)
-
-
-def _lines(parts: Sequence[str]) -> str:
-    return "\n".join(parts)
 
 
 # --- Files ---

@@ -18,7 +18,7 @@ from gansynth_tf import callbacks, checkpoint
 from gansynth_tf.cadence import Every
 from gansynth_tf.checkpoint import CheckpointError, RunState
 from gansynth_tf.data import pipeline, sources
-from gansynth_tf.data.pipeline import Notes
+from gansynth_tf.data.notes import Notes
 from gansynth_tf.execution import StepFunction
 from gansynth_tf.experiment import Experiment
 from gansynth_tf.files import remove_temporaries
@@ -33,6 +33,7 @@ from gansynth_tf.variables import (
 )
 
 CHECKPOINT_FOLDER = "checkpoints"
+CACHE_FOLDER = "cache"
 _FIT_BATCH = 32
 
 
@@ -196,6 +197,16 @@ class Trainer:
                 f"run's stages are {stages[0]} to {stages[-1]}."
             )
 
+    def _refuse_other_notes(self, latest: checkpoint.Checkpoint, vocabulary: PitchVocabulary):
+        with checkpoint.fitting(latest.path):
+            before = tuple(latest.settings["pitches"]), tuple(latest.settings["counts"])
+        if before != (vocabulary.pitches, vocabulary.counts):
+            raise CheckpointError(
+                f"{latest.path} cannot be used: it was trained on {sum(before[1]):,} notes, and "
+                f"these are {sum(vocabulary.counts):,}, or of other pitches; is "
+                f"train_data_path={self.experiment.data.train_data_path} the same data set?"
+            )
+
     # --- Before the first step ---
 
     def _prepare(self, latest: checkpoint.Checkpoint | None) -> None:
@@ -206,6 +217,7 @@ class Trainer:
         self.labels = vocabulary.labels(self.notes.pitches)
         config = experiment.model_config(vocabulary)
         if latest:
+            self._refuse_other_notes(latest, vocabulary)
             with checkpoint.fitting(latest.path):
                 numbers = normalizer_numbers(config, latest.arrays)
         else:
@@ -242,8 +254,9 @@ class Trainer:
             if told.due(time.monotonic() - started):
                 self.say(f"Notes: {done:,} of {total:,}")
 
+        codec = experiment.codec
         notes = sources.load_notes(
-            experiment.data, experiment.codec.sample_rate, experiment.codec.audio_length, progress
+            experiment.data, codec.sample_rate, codec.audio_length, progress, self.say
         )
         self.say(f"{len(notes):,} notes of data set {experiment.data.dataset_name!r}.")
         return notes
@@ -256,7 +269,7 @@ class Trainer:
         self.say(f"Fitting {normalizer.data_normalizer} on {count:,} notes.")
         chosen = pipeline.sample_notes(self.notes, count, self.experiment.run.seed)
         encode = config.codec.waves_to_specgrams
-        return normalizer.fit(pipeline.encode_all(chosen.waves, encode, self._stop_if_asked))
+        return normalizer.fit(pipeline.encode_all(chosen, encode, self._stop_if_asked))
 
     # --- One stage ---
 
@@ -273,14 +286,13 @@ class Trainer:
         batches = pipeline.stage_batches(
             self.notes,
             self.labels,
-            self.model.config.codec,
-            self.model.config.networks,
-            self.model.normalizer.by_frequency,
+            self.model.encoder,
             stage,
             experiment.pipeline,
             experiment.run.seed,
             self.state.images,
-            self._stop_if_asked,
+            cache_folder=self.run_dir / CACHE_FOLDER,
+            progress=self._stop_if_asked,
         )
         take_steps = StepFunction(self.model, strategy, experiment.execution)
         observers = callbacks.Observers(experiment, self.run_dir, self.model, stage, self.say)

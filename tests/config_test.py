@@ -179,7 +179,7 @@ def test_a_file_flag_without_its_value(arguments):
         ({"data_type": "cepstrum"}, "data_type"),
         ({"min_pitch": 70, "max_pitch": 60}, "min_pitch"),
         ({"dataset_name": "nsynt"}, "dataset_name"),
-        ({"cache": "disk"}, "cache"),
+        ({"cache": "tape"}, "cache"),
         ({"seed": -1}, "seed"),
         ({"gradient_penalty_weight": float("nan")}, "gradient_penalty_weight"),
         ({"fmap_base": 64}, "fmap_base"),
@@ -192,7 +192,10 @@ def test_a_file_flag_without_its_value(arguments):
         ({"embedded_velocities": ()}, "embedded_velocities must be"),
         ({"embedded_instruments": 100_000}, "embedded_instruments must be"),
         ({"embedded_seed": -1}, "embedded_seed must be"),
-        ({"train_data_path": "notes"}, "train_data_path must be left out"),
+        (
+            {"dataset_name": "embedded", "train_data_path": "notes"},
+            "train_data_path must be left out",
+        ),
         ({"max_pitch": 128}, "max_pitch must be a MIDI pitch from 0 to 127, not 128"),
         # wave is not offered: it cannot be trained on.
         ({"data_type": "cepstrum"}, "one of linear, mel, phase, unwrapped_phase, not 'cepstrum'"),

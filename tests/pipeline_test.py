@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from gansynth_tf import networks
 from gansynth_tf.data import pipeline
-from gansynth_tf.data.pipeline import Notes, PipelineConfig
-from gansynth_tf.networks import NetworkConfig
+from gansynth_tf.data.notes import Notes
+from gansynth_tf.data.pipeline import PipelineConfig
+from gansynth_tf.networks import NetworkConfig, StageEncoder
 from gansynth_tf.schedule import FilterSchedule, ResolutionSchedule, TrainingSchedule
 from gansynth_tf.specgram import SpecgramCodec
 
@@ -31,21 +32,39 @@ LABELS = np.arange(NUM_NOTES, dtype=np.int32)
 
 def some_notes(count: int = NUM_NOTES) -> Notes:
     rng = np.random.default_rng(0)
-    return Notes(rng.uniform(-0.5, 0.5, (count, LENGTH)).astype(np.float32), np.arange(count) + 40)
+    return Notes.in_memory(
+        rng.uniform(-0.5, 0.5, (count, LENGTH)).astype(np.float32), np.arange(count) + 40
+    )
 
 
-def batches(count: int, cache="none", stage=STAGES[2], seed=1, first_image=0, by_frequency=False):
-    dataset = pipeline.stage_batches(
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def make_batches(
+    cache="none",
+    stage=STAGES[2],
+    seed=1,
+    first_image=0,
+    by_frequency=False,
+    specgram_on="host",
+    **options,
+):
+    return pipeline.stage_batches(
         some_notes(),
         LABELS,
-        CODEC,
-        CONFIG,
-        by_frequency,
+        StageEncoder(CODEC, CONFIG, stage.num_blocks, by_frequency),
         stage,
-        PipelineConfig(cache),
+        PipelineConfig(cache, specgram_on=specgram_on),
         seed,
         first_image,
+        **options,
     )
+
+
+def batches(count: int, cache="none", **options):
+    dataset = make_batches(cache, **options)
     return [
         {name: value.numpy() for name, value in batch.items()}
         for batch in itertools.islice(dataset, count)
@@ -88,15 +107,16 @@ def test_a_resumed_run_sees_the_same_notes(cache):
     assert any((a["labels"] != b["labels"]).any() for a, b in zip(whole, other, strict=True))
 
 
+@pytest.mark.parametrize("cache", ["memory", "disk"])
 @pytest.mark.parametrize("num_blocks", [1, 3])
-def test_caches_agree_and_labels_are_the_notes(num_blocks):
+def test_caches_agree_and_labels_are_the_notes(num_blocks, cache):
     stage = next(stage for stage in STAGES if stage.num_blocks == num_blocks)
-    full = CODEC.waves_to_specgrams(some_notes().waves)
+    full = CODEC.waves_to_specgrams(some_notes().waves())
     expected = networks.stage_specgrams(CONFIG, full, num_blocks, False).numpy()
     seen = []
-    for none, memory in zip(batches(5, stage=stage), batches(5, "memory", stage), strict=True):
-        np.testing.assert_array_equal(none["labels"], memory["labels"])
-        np.testing.assert_allclose(none["specgrams"], memory["specgrams"], atol=1e-5)
+    for none, cached in zip(batches(5, stage=stage), batches(5, cache, stage=stage), strict=True):
+        np.testing.assert_array_equal(none["labels"], cached["labels"])
+        np.testing.assert_allclose(none["specgrams"], cached["specgrams"], atol=1e-5)
         np.testing.assert_allclose(none["specgrams"], expected[none["labels"]], atol=1e-5)
         seen.extend(none["labels"])
     assert sorted(seen) == sorted([*range(NUM_NOTES)] * 2)
@@ -105,9 +125,7 @@ def test_caches_agree_and_labels_are_the_notes(num_blocks):
 @pytest.mark.parametrize("cache", pipeline.CACHES)
 @pytest.mark.parametrize("by_frequency", [False, True])
 def test_shapes_are_static(cache, by_frequency):
-    dataset = pipeline.stage_batches(
-        some_notes(), LABELS, CODEC, CONFIG, by_frequency, STAGES[2], PipelineConfig(cache), 0, 0
-    )
+    dataset = make_batches(cache, by_frequency=by_frequency)
     shape = (8, 32) if by_frequency else (4, 16)
     assert dataset.element_spec == {
         "specgrams": tf.TensorSpec([BATCH, *shape, 2], tf.float32),
@@ -118,8 +136,9 @@ def test_shapes_are_static(cache, by_frequency):
 
 @pytest.mark.parametrize("count", [1, 32, 70])
 def test_encode_all(count):
-    waves = some_notes(count).waves
-    ours = pipeline.encode_all(waves, lambda batch: 2.0 * batch[:, ::4])
+    notes = some_notes(count)
+    waves = notes.waves()
+    ours = pipeline.encode_all(notes, lambda batch: 2.0 * batch[:, ::4])
     np.testing.assert_array_equal(ours, 2.0 * waves[:, ::4])
 
 
@@ -127,18 +146,79 @@ def test_sample_notes():
     notes = some_notes()
     sample = pipeline.sample_notes(notes, 6, seed=0)
     assert len(sample) == len(set(sample.pitches)) == 6
-    np.testing.assert_array_equal(sample.waves, notes.waves[sample.pitches - 40])
+    np.testing.assert_array_equal(sample.waves(), notes.waves()[sample.pitches - 40])
     np.testing.assert_array_equal(pipeline.sample_notes(notes, 6, 0).pitches, sample.pitches)
     assert (pipeline.sample_notes(notes, 6, 1).pitches != sample.pitches).any()
     assert len(pipeline.sample_notes(notes, 99, 0)) == NUM_NOTES
 
 
-@pytest.mark.parametrize(("waves", "pitches"), [(0, 0), (2, 1)])
-def test_notes_need_a_pitch_each(waves, pitches):
-    with pytest.raises(ValueError, match="pitch for each"):
-        Notes(np.zeros((waves, 8), np.float32), np.zeros(pitches, int))
+def test_on_the_device_the_same_specgrams_within_float_noise():
+    encoder = tf.function(StageEncoder(CODEC, CONFIG, STAGES[2].num_blocks, False))
+    for host, device in zip(batches(3), batches(3, specgram_on="device"), strict=True):
+        np.testing.assert_array_equal(host["labels"], device["labels"])
+        assert device["waves"].shape == (BATCH, LENGTH)
+        np.testing.assert_allclose(encoder(device["waves"]), host["specgrams"], atol=1e-5)
 
 
-def test_an_unknown_cache_is_named():
-    with pytest.raises(ValueError, match=r"cache.*disk"):
-        PipelineConfig("disk")
+@pytest.mark.parametrize("cache", ["none", "memory"])
+def test_workers_share_the_global_batch(cache):
+    whole = batches(4, cache)
+    parts = [batches(4, cache, worker=worker, num_workers=2) for worker in (0, 1)]
+    for batch, first, second in zip(whole, *parts, strict=True):
+        for name, expected in batch.items():
+            joined = np.concatenate([first[name], second[name]])
+            np.testing.assert_allclose(joined, expected, atol=1e-5)
+
+
+def test_a_batch_must_be_divisible():
+    with pytest.raises(ValueError, match="4 cannot be divided among 3"):
+        make_batches(worker=0, num_workers=3)
+
+
+def test_the_disk_cache_is_used_again_and_holds_one_stage(tmp_path):
+    told = []
+
+    def count(done, total):
+        told.append((done, total))
+
+    make_batches("disk", cache_folder=tmp_path / "here", progress=count)
+    (file,) = (tmp_path / "here").iterdir()
+    assert told == [(NUM_NOTES, NUM_NOTES)]
+    made = file.stat().st_mtime_ns
+    make_batches("disk", cache_folder=tmp_path / "here", progress=count)
+    assert told == [(NUM_NOTES, NUM_NOTES)]
+    assert file.stat().st_mtime_ns == made
+    make_batches("disk", stage=STAGES[4], cache_folder=tmp_path / "here", progress=count)
+    (other,) = (tmp_path / "here").iterdir()
+    assert other != file
+    assert len(told) == 2
+
+
+def test_an_interrupted_disk_cache_leaves_nothing(tmp_path):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_batches("disk", cache_folder=tmp_path / "here", progress=stop)
+    assert not list((tmp_path / "here").iterdir())
+
+
+def test_notes_need_a_pitch_each():
+    with pytest.raises(ValueError, match="2 waves, and pitches for 1"):
+        Notes.in_memory(np.zeros((2, 8), np.float32), np.zeros(1, int))
+    with pytest.raises(ValueError, match="at least one"):
+        Notes.in_memory(np.zeros((0, 8), np.float32), np.zeros(0, int))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cache": "tape"}, r"cache.*tape"),
+        ({"cache_dir": "x"}, "cache_dir=x needs cache=disk"),
+        ({"specgram_on": "moon"}, r"host, device.*moon"),
+        ({"specgram_on": "device", "cache": "memory"}, "needs cache=none"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        PipelineConfig(**settings)

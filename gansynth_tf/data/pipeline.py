@@ -1,37 +1,26 @@
-"""tf.data: notes in memory -> shuffled batches of specgrams at a stage's resolution.
+"""tf.data: notes -> shuffled batches of specgrams at a stage's resolution.
 
 The order of notes is a pure function of (seed, image count): a run that is resumed at an image
 count sees the notes that it would have seen, without reading those before.
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from gansynth_tf import networks
-from gansynth_tf.networks import NetworkConfig
+from gansynth_tf.data.note_table import fingerprint
+from gansynth_tf.data.notes import Notes
+from gansynth_tf.files import remove_temporaries, replacing
+from gansynth_tf.networks import StageEncoder
 from gansynth_tf.schedule import Stage
-from gansynth_tf.specgram import SpecgramCodec
 
-CACHES = ("none", "memory")
+CACHES = ("none", "memory", "disk")
+ENCODING_PLACES = ("host", "device")
+_CACHE_FILE = "specgrams_{}.npy"
 _ENCODE_BATCH = 32
-
-
-@dataclasses.dataclass(frozen=True)
-class Notes:
-    """Notes in memory: waves [n, audio_length] float32 and MIDI pitches [n]."""
-
-    waves: np.ndarray
-    pitches: np.ndarray
-
-    def __post_init__(self):
-        if len(self.waves) != len(self.pitches) or not len(self.waves):
-            raise ValueError("Notes need at least one wave, and a pitch for each.")
-
-    def __len__(self):
-        return len(self.waves)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,15 +28,34 @@ class PipelineConfig:
     """How batches are made.
 
     Attributes:
-      cache: "none" encodes every note each time that it comes; "memory" encodes all notes once
-        a stage, at the stage's resolution, and keeps them.
+      cache: "none" encodes every note each time that it comes; "memory" and "disk" encode all
+        notes once a stage, at the stage's resolution, and keep them there.
+      cache_dir: folder of cache="disk"; empty: `cache` in the run folder. It holds one stage.
+      specgram_on: "host" encodes while batches are made, beside the training step; "device" in
+        the step, on the accelerator.
     """
 
     cache: str = "none"
+    cache_dir: str = ""
+    specgram_on: str = "host"
 
     def __post_init__(self):
         if self.cache not in CACHES:
             raise ValueError(f"cache must be one of {', '.join(CACHES)}, not {self.cache!r}.")
+        if self.cache_dir and self.cache != "disk":
+            raise ValueError(
+                f"cache_dir={self.cache_dir} needs cache=disk, not cache={self.cache}."
+            )
+        if self.specgram_on not in ENCODING_PLACES:
+            raise ValueError(
+                f"specgram_on must be one of {', '.join(ENCODING_PLACES)}, "
+                f"not {self.specgram_on!r}."
+            )
+        if self.specgram_on == "device" and self.cache != "none":
+            raise ValueError(
+                f"specgram_on=device encodes every note each time that it comes, which needs "
+                f"cache=none, not cache={self.cache}."
+            )
 
 
 def note_order(images: tf.Tensor, num_notes: int, seed: int) -> tf.Tensor:
@@ -64,67 +72,111 @@ def note_order(images: tf.Tensor, num_notes: int, seed: int) -> tf.Tensor:
 def stage_batches(
     notes: Notes,
     labels: np.ndarray,
-    codec: SpecgramCodec,
-    network_config: NetworkConfig,
-    by_frequency: bool,
+    encoder: StageEncoder,
     stage: Stage,
     config: PipelineConfig,
     seed: int,
     first_image: int,
+    *,
+    cache_folder: str | pathlib.Path = "cache",
+    worker: int = 0,
+    num_workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> tf.data.Dataset:
-    """Endless batches {"specgrams", "labels"} of ``stage``, from ``first_image`` on.
+    """Endless batches of ``stage``, from ``first_image`` on: {"specgrams", "labels"}.
 
-    ``progress(done, total)`` is told while notes are encoded for ``cache="memory"``.
-    ``specgrams`` are [batch, time, freq, 2] as ``networks.stage_specgrams`` gives them;
-    ``labels`` [batch] int32. Shapes are static.
+    ``specgrams`` are [batch, time, freq, 2] as ``encoder`` gives them; with
+    ``specgram_on="device"`` there are "waves" [batch, audio_length] in their place. ``labels`` are
+    [batch] int32. Shapes are static.
+
+    Args:
+      notes: what to draw from.
+      labels: of the notes [n].
+      cache_folder: of cache="disk", where the config names none.
+      worker, num_workers: which part of each global batch to make, of how many.
+      progress: told of (done, total) while notes are encoded for a cache.
     """
-    num_notes, batch_size = len(notes), stage.batch_size
-
-    def encode(waves: tf.Tensor):
-        full = codec.waves_to_specgrams(waves)
-        return networks.stage_specgrams(network_config, full, stage.num_blocks, by_frequency)
-
+    batch_size = stage.batch_size // num_workers
+    if stage.batch_size % num_workers:
+        raise ValueError(
+            f"A batch of {stage.batch_size} cannot be divided among {num_workers} workers."
+        )
+    finish = tf.identity
     if config.cache == "memory":
-        store, finish = tf.constant(encode_all(notes.waves, encode, progress)), tf.identity
+        read = encode_all(notes, encoder, progress).__getitem__
+    elif config.cache == "disk":
+        folder = pathlib.Path(config.cache_dir or cache_folder)
+        read = _encoded_on_disk(notes, encoder, folder, progress).__getitem__
     else:
-        store, finish = tf.constant(notes.waves), encode
+        read = notes.read
+        finish = encoder if config.specgram_on == "host" else tf.identity
+    sample = read(np.zeros(1, np.int64))
+    name = "waves" if config.specgram_on == "device" else "specgrams"
     all_labels = tf.constant(labels)
 
     def make(start: tf.Tensor):
-        images = start + tf.range(batch_size, dtype=tf.int64)
-        chosen = note_order(images, num_notes, seed)
-        return {
-            "specgrams": finish(tf.gather(store, chosen)),
-            "labels": tf.gather(all_labels, chosen),
-        }
+        images = start + worker * batch_size + tf.range(batch_size, dtype=tf.int64)
+        chosen = note_order(images, len(notes), seed)
+        found = tf.numpy_function(read, [chosen], sample.dtype, stateful=False)
+        found.set_shape([batch_size, *sample.shape[1:]])
+        return {name: finish(found), "labels": tf.gather(all_labels, chosen)}
 
-    starts = tf.data.Dataset.range(first_image, np.iinfo(np.int64).max - batch_size, batch_size)
+    last = np.iinfo(np.int64).max - stage.batch_size
+    starts = tf.data.Dataset.range(first_image, last, stage.batch_size)
     parallel = 2 if config.cache == "none" else 1
     return starts.map(make, num_parallel_calls=parallel, deterministic=True).prefetch(2)
 
 
+# --- Encoded notes ---
+
+
 def encode_all(
-    waves: np.ndarray,
+    notes: Notes,
     encode: Callable[[tf.Tensor], tf.Tensor],
     progress: Callable[[int, int], None] | None = None,
+    allocate: Callable[[tuple[int, ...]], np.ndarray] = lambda shape: np.empty(shape, np.float32),
 ) -> np.ndarray:
-    """Applies ``encode`` to all waves in batches of one fixed size.
+    """Applies ``encode`` to all waves, some at a time -> one array, made by ``allocate``.
 
-    ``progress(done, total)`` is called after each; what it raises ends the work.
+    ``progress(done, total)`` is called after each part; what it raises ends the work.
     """
     encode = tf.function(encode, reduce_retracing=True)
-    parts = []
-    for start in range(0, len(waves), _ENCODE_BATCH):
-        chosen = waves[start : start + _ENCODE_BATCH]
-        parts.append(encode(tf.constant(chosen)).numpy())
+    encoded, count = None, len(notes)
+    for start in range(0, count, _ENCODE_BATCH):
+        rows = np.arange(start, min(start + _ENCODE_BATCH, count))
+        part = encode(tf.constant(notes.read(rows))).numpy()
+        if encoded is None:
+            encoded = allocate((count, *part.shape[1:]))
+        encoded[rows] = part
         if progress is not None:
-            progress(start + len(chosen), len(waves))
-    return np.concatenate(parts)
+            progress(start + len(rows), count)
+    return encoded
+
+
+def _encoded_on_disk(
+    notes: Notes,
+    encoder: StageEncoder,
+    folder: pathlib.Path,
+    progress: Callable[[int, int], None] | None,
+) -> np.ndarray:
+    """All specgrams, as a file that is read where it lies; made again only if it is of others."""
+    path = folder / _CACHE_FILE.format(fingerprint(notes.fingerprint, repr(encoder)))
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        # What another stage left goes first: the disk need not have room for both.
+        for old in folder.glob(_CACHE_FILE.format("*")):
+            old.unlink()
+        remove_temporaries(folder, _CACHE_FILE.format("*"))
+        with replacing(path) as temporary:
+
+            def allocate(shape: tuple[int, ...]) -> np.ndarray:
+                return np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+
+            encode_all(notes, encoder, progress, allocate).flush()
+    return np.load(path, mmap_mode="r")
 
 
 def sample_notes(notes: Notes, count: int, seed: int) -> Notes:
     """``count`` notes (or all, if fewer) drawn without repetition, by seed."""
     rng = np.random.Generator(np.random.Philox(key=seed))
-    chosen = rng.permutation(len(notes))[:count]
-    return Notes(notes.waves[chosen], notes.pitches[chosen])
+    return notes.take(rng.permutation(len(notes))[:count])
