@@ -29,8 +29,8 @@ INSTALL_REQUIRES = [
     "tensorflow>=2.16.2,<2.22",
     # Layers and models. TensorFlow only asks for "some Keras 3": this is what is tested.
     "keras>=3.13.2,<4",
-    # For NSynth, which no module reads yet, and the format of its prepared files. TensorFlow 2.16
-    # also needs tensorflow-metadata<1.18 beside it; newer TensorFlow needs a newer one, and a
+    # The format of data sets: what is written, and what says where NSynth's files lie. TensorFlow
+    # 2.16 also needs tensorflow-metadata<1.18 beside it; newer TensorFlow needs a newer one, and a
     # requirement cannot depend on another's version: constraints/full.txt holds that pin.
     "tensorflow-datasets>=4.9.9,<5",
     # Audio ops. 0.37.1 is its last release: no wheel above Python 3.12, and its native ops
@@ -44,6 +44,8 @@ INSTALL_REQUIRES = [
     "absl-py>=1.4",
     # Scalars, audio and pictures of a run; TensorFlow 2.21 no longer brings it.
     "tensorboard>=2.16",
+    # Stored notes at another rate.
+    "soxr>=0.3.7",
     # Loss curves and rainbowgrams.
     "matplotlib>=3.8",
     # The independent pitch tracker of the quickstart's report (brings soundfile).
@@ -55,6 +57,8 @@ EXTRAS_REQUIRE = {
     "dev": [
         "build>=1.2",
         "hypothesis>=6.100",
+        # TFDS imports it while it writes a data set, without asking for it.
+        "importlib_resources>=6",
         "packaging>=24",
         "pytest>=8.3",
         "ruff>=0.17,<0.18",

@@ -307,7 +307,7 @@ def test_defaults_of_quickstart(arguments, expected, tmp_path, monkeypatch):
         (generate, ["--batch_size=m"], "did you mean --count?"),
         (generate, ["--midi_file=m"], "MIDI files cannot be played yet"),
         (generate, ["--secs_per_instrument=6"], "MIDI files, which it is for"),
-        (train, ["--tfds_data_dir=d"], "the only data set so far"),
+        (train, ["--tfds_data_dir=d"], "did you mean --train_data_path"),
         (generate, ["--model=none", "--output_dir=o", "--pitches=60"], "holds no checkpoint"),
         (generate, ["--model=none", "--output_dir=o"], "what to play"),
         (generate, ["--output_dir=o", "--pitches=60"], "--model=DIR is needed"),

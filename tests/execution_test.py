@@ -119,3 +119,15 @@ def test_a_processor_without_bfloat16_is_named(tmp_path, monkeypatch, flags, pre
     warning = ExecutionConfig(precision=precision).warning()
     assert (warning is not None) == warned
     assert not warned or precision in warning
+
+
+def test_notes_encoded_on_the_device_train_the_same(tmp_path):
+    arrays = {}
+    for place in ("host", "device"):
+        experiment = small_experiment(specgram_on=place, total_num_images=8)
+        Trainer(experiment, tmp_path / place, str).run()
+        arrays[place] = checkpoint.load_latest(tmp_path / place / CHECKPOINT_FOLDER).arrays
+    for name, array in arrays["host"].items():
+        np.testing.assert_allclose(
+            arrays["device"][name], array, rtol=1e-3, atol=2e-5, err_msg=name
+        )

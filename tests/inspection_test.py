@@ -11,6 +11,8 @@ from gansynth_tf import inspection, wavfiles
 from gansynth_tf.cli import data
 from gansynth_tf.data.note_reader import open_folder
 
+pytestmark = pytest.mark.latest
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -15,6 +15,9 @@ from gansynth_tf.data import note_reader, note_writer
 from gansynth_tf.data.note_reader import INDEX_FILE, DataError, audio_span, open_folder
 from gansynth_tf.data.schema import FAMILIES, SOURCES
 
+pytestmark = pytest.mark.latest
+
+
 NOTES = [make_note(pitch) for pitch in range(60, 67)] + [make_note(50, 25, "mine", None)]
 
 

@@ -11,6 +11,8 @@ from gansynth_tf.data import note_writer
 from gansynth_tf.data.note_writer import serialize_note, writing_notes
 from gansynth_tf.data.schema import FAMILIES, QUALITIES, Note, note_id
 
+pytestmark = pytest.mark.latest
+
 
 def make_note(pitch=60, velocity=100, label="brass_acoustic_000", family="brass", audio=None):
     """A short note whose samples are its own."""

@@ -307,6 +307,7 @@ def installed(built, tmp_path_factory) -> pathlib.Path:
     "command",
     [
         ["gansynth_train", "--helpshort"],
+        ["gansynth_data", "inspect", "--helpshort"],
         ["gansynth_generate", "--helpshort"],
         ["gansynth_quickstart", "--helpshort"],
         ["gansynth_train", "--config=tiny", "--dry_run"],

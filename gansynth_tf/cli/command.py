@@ -26,12 +26,12 @@ _RENAMED = {
     "train_root_dir": ("run_dir", "model"),
     "ckpt_dir": ("model", "run_dir"),
     "batch_size": ("count", "batch_size_schedule"),
+    "tfds_data_dir": ("train_data_path",),
 }
 # Flags of the original that have no counterpart, and what there is instead.
 _NO_SERVERS = "there are no parameter servers"
 _GONE = {
     "hparams": "every setting is a flag, such as --fmap_max=128",
-    "tfds_data_dir": "notes come from --dataset_name=embedded, the only data set so far",
     "gen_gl_consistency_loss_weight": "there is no such loss",
     "master": _NO_SERVERS,
     "ps_tasks": _NO_SERVERS,
