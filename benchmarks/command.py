@@ -22,7 +22,12 @@ def main(
         config.define_experiment_flags(values)
         flags.DEFINE_string("config", None, "Name of a shipped flagfile.", flag_values=values)
         flags.DEFINE_float(
-            "seconds", 2.0, "To measure each thing, at least.", lower_bound=0.0, flag_values=values
+            "seconds",
+            2.0,
+            "To measure each thing, at least.",
+            lower_bound=0.0,
+            upper_bound=3600.0,
+            flag_values=values,
         )
         define(values)
 
@@ -30,6 +35,21 @@ def main(
         body(config.make_experiment(config.given_values(values)), values)
 
     sys.exit(run_command(name, description, define_all, run))
+
+
+def whole_numbers(name: str, entries: list[str], low: int, high: int) -> list[int]:
+    """A list flag's value as numbers.
+
+    Raises:
+      UserError: an entry is none, or not from ``low`` to ``high``.
+    """
+    numbers = [int(entry) for entry in entries if entry.isdecimal()]
+    if len(numbers) != len(entries) or not all(low <= number <= high for number in numbers):
+        raise config.UserError(
+            f"--{name} must be whole numbers from {low} to {high} such as {low},{high}, "
+            f"not {','.join(entries)!r}."
+        )
+    return numbers
 
 
 def title(name: str, experiment: Experiment) -> str:

@@ -19,6 +19,7 @@ from gansynth_tf.model import GANSynth
 
 COLUMNS = ["notes", "GFLOP", "first call s", "s", "notes/s", "apart s", "times apart", "share"]
 BATCHES = (1, 8, 64)
+MOST_NOTES = 1024
 
 
 def _player(model: GANSynth, notes: int) -> Callable[[], tf.Tensor]:
@@ -49,7 +50,7 @@ def run(experiment: Experiment, values: flags.FlagValues) -> None:
     """Measures each batch size and shows them."""
     model = make_model(experiment)
     model.begin_stage(experiment.schedule.stages()[-1])
-    batches = [int(size) for size in values.notes]
+    batches = command.whole_numbers("notes", values.notes, 1, MOST_NOTES)
     rows = [measure(model, notes, values.seconds) for notes in batches]
     show(command.title("generate", experiment), COLUMNS, rows)
 

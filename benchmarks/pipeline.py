@@ -87,7 +87,9 @@ def _measure(experiment: Experiment, folder: str, least: float) -> None:
     copy = copy_rate()
     rows = []
     for block in range(1, resolutions.num_resolutions + 1):
-        stage = stages[2 * (block - 1)] if len(stages) > 1 else last
+        stage = next((s for s in stages if s.num_blocks == block), None)
+        if stage is None:
+            continue
         plain, memory, disk = (rate(encoder(stage), stage, cache) for cache in pipeline.CACHES)
         size = resolutions.resolution(block)
         specgram_bytes = 2 * 4 * 2 * size[0] * size[1]  # read and written

@@ -86,9 +86,10 @@ def run(experiment: Experiment, values: flags.FlagValues) -> None:
     """Profiles the chosen stages and shows them."""
     model = make_model(experiment)
     rows = []
-    for index in map(int, values.stages):
+    last = experiment.schedule.total_num_stages - 1
+    for index in command.whole_numbers("stages", values.stages, 0, last):
         stage = experiment.schedule.stage(index)
-        step = step_function(model, stage, experiment.execution.jit_compile)
+        step = step_function(model, stage, experiment.execution)
         step()
         with tempfile.TemporaryDirectory() as folder:
             with tf.profiler.experimental.Profile(folder):

@@ -15,6 +15,8 @@ from absl import flags
 from benchmarks import command
 from benchmarks.measuring import convolution_rate, seconds, show
 from gansynth_tf import costs
+from gansynth_tf.config import UserError
+from gansynth_tf.execution import ExecutionConfig, StepFunction
 from gansynth_tf.experiment import Experiment
 from gansynth_tf.model import GANSynth
 from gansynth_tf.networks import NetworkConfig
@@ -40,18 +42,25 @@ def ceiling_seconds(networks: NetworkConfig, num_blocks: int, batch: int) -> flo
 def make_model(experiment: Experiment) -> GANSynth:
     """The experiment's networks with their first weights."""
     config = experiment.planned_model_config()
+    if config.normalizer.data_normalizer == "specgrams_freq_normalizer":
+        raise UserError(
+            "--data_normalizer=specgrams_freq_normalizer needs notes to be fitted on: benchmarks "
+            "take the others."
+        )
     experiment.execution.set_up()
     return GANSynth(
         config,
         experiment.losses,
         experiment.optimizer,
-        config.normalizer.prespecified(),  # also where a run would fit it: the costs are the same
+        config.normalizer.prespecified(),  # one by channel, which a run would fit, costs the same
         image_type=experiment.execution.image_type,
     )
 
 
-def step_function(model: GANSynth, stage: Stage, jit_compile: bool) -> Callable[[], object]:
-    """One iteration of the stage on noise, as a graph."""
+def step_function(
+    model: GANSynth, stage: Stage, execution: ExecutionConfig
+) -> Callable[[], object]:
+    """An execution of the stage on noise, as the trainer's."""
     networks, batch = model.config.networks, stage.batch_size
     model.begin_stage(stage)
     data = {
@@ -59,19 +68,18 @@ def step_function(model: GANSynth, stage: Stage, jit_compile: bool) -> Callable[
             [batch, *networks.resolutions.resolution(stage.num_blocks), 2]
         ),
         "labels": tf.zeros([batch], tf.int32),
-        "step": tf.constant(0, tf.int64),
-        "fade": tf.constant(0.5),
     }
-    update = tf.function(model.update, jit_compile=True) if jit_compile else None
-    return tf.function(lambda: model.train_step(data, update))
+    batches = iter(tf.data.Dataset.from_tensors(data).repeat())
+    take_steps = StepFunction(model, tf.distribute.get_strategy(), execution)
+    return lambda: take_steps(batches, 0, [0.5] * execution.steps_per_execution)
 
 
-def measure(model: GANSynth, stage: Stage, least: float, jit_compile: bool) -> dict:
+def measure(model: GANSynth, stage: Stage, least: float, execution: ExecutionConfig) -> dict:
     """One row: the stage's iteration and its ceiling."""
     networks, batch = model.config.networks, stage.batch_size
     size = networks.resolutions.resolution(stage.num_blocks)
-    step = step_function(model, stage, jit_compile)
-    taken = seconds(step, least)
+    step = step_function(model, stage, execution)
+    taken = seconds(step, least) / execution.steps_per_execution
     # Before the ceiling is measured, whose images are no smaller.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     ceiling = ceiling_seconds(networks, stage.num_blocks, batch)
@@ -92,10 +100,11 @@ def measure(model: GANSynth, stage: Stage, least: float, jit_compile: bool) -> d
 def run(experiment: Experiment, values: flags.FlagValues) -> None:
     """Measures the chosen stages and shows them."""
     model = make_model(experiment)
-    wanted = [int(index) for index in values.stages or ()]
-    stages = [s for s in experiment.schedule.stages() if not wanted or s.index in wanted]
-    jit_compile = experiment.execution.jit_compile
-    rows = [measure(model, stage, values.seconds, jit_compile) for stage in stages]
+    stages = experiment.schedule.stages()
+    if values.stages is not None:
+        wanted = command.whole_numbers("stages", values.stages, 0, len(stages) - 1)
+        stages = [stages[index] for index in wanted]
+    rows = [measure(model, stage, values.seconds, experiment.execution) for stage in stages]
     show(command.title("step", experiment), COLUMNS, rows)
 
 

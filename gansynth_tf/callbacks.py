@@ -68,8 +68,12 @@ class Observers:
         """Makes the speed count from here."""
         self._clock, self._last = time.monotonic(), self._state
 
-    def step_done(self, state: RunState, terms: dict[str, float]) -> None:
-        """Adds up the terms and, when it is time, writes a row of their means."""
+    def step_done(self, state: RunState, terms: dict[str, float], is_last: bool = True) -> None:
+        """Adds up the terms and, when it is time, writes a row of their means.
+
+        ``is_last`` says whether it is the last step of its execution: between the others no time
+        passes here.
+        """
         for name, value in terms.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
@@ -78,7 +82,7 @@ class Observers:
             # The first execution, which traces the graph, and which the run's clock leaves out.
             self._started = time.monotonic()
             self._restart_clock()
-        if self._due.due(time.monotonic() - self._started):
+        if is_last and self._due.due(time.monotonic() - self._started):
             self._write_row(state)
 
     def _write_row(self, state: RunState) -> None:

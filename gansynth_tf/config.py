@@ -94,7 +94,7 @@ _HELP = {
     "specgram_on": "Where notes are encoded: host, or device (in the step).",
     "precision": "float32, tensorfloat32 (products on GPUs) or mixed_bfloat16.",
     "jit_compile": "Whether XLA compiles the step.",
-    "steps_per_execution": "Steps between two returns to Python.",
+    "steps_per_execution": "Steps between two returns to Python; Ctrl-C waits for them.",
     "log_seconds": "Seconds between progress lines.",
     "checkpoint_num_images": "Images between checkpoints; 0: none.",
     "checkpoint_minutes": "Minutes between checkpoints; 0: none.",

@@ -94,14 +94,17 @@ def kernel_gradient(x: tf.Tensor, upstream: tf.Tensor, padding: tuple[int, int])
         return product[tf.newaxis, tf.newaxis]
     narrow, wide = sorted([inputs, filters])
     shape = [rows, columns, inputs, filters]
+    # Sizes that are known: what is cut into parts can then be compiled by XLA too.
+    is_static = upstream.shape.is_fully_defined() and x.shape.is_fully_defined()
     if (
-        narrow >= WINOGRAD_MIN_CHANNELS
+        is_static
+        and narrow >= WINOGRAD_MIN_CHANNELS
         and out_time * out_freq >= WINOGRAD_MIN_CELLS
         and rows == columns == 3
         and out_time % 2 == out_freq % 2 == 0
     ):
         return _in_parts(_winograd_kernel_gradient, x, upstream, padding, shape, WINOGRAD_CELLS)
-    if narrow < WINOGRAD_MIN_CHANNELS and wide >= PRODUCTS_MIN_CHANNELS:
+    if is_static and narrow < WINOGRAD_MIN_CHANNELS and wide >= PRODUCTS_MIN_CHANNELS:
         return _in_parts(_shifted_kernel_gradient, x, upstream, padding, shape, SHIFTED_CELLS)
     keeps_size = _keeps_size((rows, columns), padding)
     return tf.raw_ops.Conv2DBackpropFilter(
@@ -125,21 +128,24 @@ def _in_parts(
 
     What each way copies then fits near the processor, and memory holds one part's copies alone.
     """
-    _, time, freq, _ = upstream.shape
-    examples = max(1, cells // (time * freq))
+    count, time, freq, _ = upstream.shape
+    examples = min(count, max(1, cells // (time * freq)))
 
-    def part(first: tf.Tensor) -> tf.Tensor:
-        chosen = slice(first, first + examples)
-        return gradient(tf.pad(x[chosen], _around(padding)), upstream[chosen])
+    def part(first: int | tf.Tensor, size: int) -> tf.Tensor:
+        image, slope = (
+            tf.slice(images, [first, 0, 0, 0], [size, *images.shape[1:]])
+            for images in (x, upstream)
+        )
+        return gradient(tf.pad(image, _around(padding)), slope)
 
-    count = tf.shape(upstream)[0]
+    whole, rest = divmod(count, examples)
     _, total = tf.while_loop(
-        lambda first, _: first < count,
-        lambda first, total: (first + examples, total + part(first)),
+        lambda index, _: index < whole,
+        lambda index, total: (index + 1, total + part(index * examples, examples)),
         (tf.constant(0), tf.zeros(shape)),
         parallel_iterations=1,
     )
-    return total
+    return total + part(whole * examples, rest) if rest else total
 
 
 def _shifted_kernel_gradient(padded: tf.Tensor, upstream: tf.Tensor):
@@ -154,7 +160,7 @@ def _shifted_kernel_gradient(padded: tf.Tensor, upstream: tf.Tensor):
     image = tf.reshape(padded, [-1, inputs])
     slope = tf.reshape(tf.pad(upstream, [[0, 0], [0, below], [0, beside], [0, 0]]), [-1, filters])
     starts = [row * width + column for row in range(below + 1) for column in range(beside + 1)]
-    count = tf.shape(image)[0] - starts[-1]  # beyond lies nothing but padding
+    count = image.shape[0] - starts[-1]  # beyond lies nothing but padding
     # All taps of a span, then of the next: what is read again is still near the processor. There
     # is more than one span only where there is a single example.
     spans = max(1, time * width // SHIFTED_CELLS)
@@ -187,8 +193,7 @@ def _winograd_kernel_gradient(padded: tf.Tensor, upstream: tf.Tensor):
 
 
 def _even_and_odd(x: tf.Tensor, axis: int):
-    shape = tf.shape(x)
-    pairs = [*tf.unstack(shape[:axis]), x.shape[axis] // 2, 2, *x.shape[axis + 1 :]]
+    pairs = [*x.shape[:axis], x.shape[axis] // 2, 2, *x.shape[axis + 1 :]]
     return tf.unstack(tf.reshape(x, pairs), axis=axis + 1)
 
 

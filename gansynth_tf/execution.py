@@ -18,7 +18,7 @@ IMAGE_TYPES = {
     "tensorfloat32": "float32",
     "mixed_bfloat16": "bfloat16",
 }
-MAX_STEPS_PER_EXECUTION = 1000
+MAX_STEPS_PER_EXECUTION = 100
 _CPU_INFO = pathlib.Path("/proc/cpuinfo")  # Linux only
 _BFLOAT16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")  # the last as ARM names them
 

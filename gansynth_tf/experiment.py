@@ -208,6 +208,11 @@ class Experiment:
         if built.data.is_embedded:
             sources.synth_config(built.data, codec.sample_rate, codec.audio_length)
         built.planned_model_config()
+        if built.schedule.train_time_limit is not None and built.execution.steps_per_execution > 1:
+            raise ValueError(
+                f"steps_per_execution={built.execution.steps_per_execution} cannot be combined with "
+                f"train_time_limit: the clock is looked at between executions only."
+            )
         return built
 
     def planned_model_config(self) -> ModelConfig:

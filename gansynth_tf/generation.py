@@ -16,7 +16,7 @@ from gansynth_tf.files import (
     replacing_set,
     write_atomically,
 )
-from gansynth_tf.instrument import Instrument
+from gansynth_tf.instrument import BATCH, Instrument
 from gansynth_tf.music import slerp
 
 MANIFEST = "manifest.csv"
@@ -105,8 +105,8 @@ def _play(
     shown = None
     for start in range(0, len(pitches), _PICTURE_NOTES):
         part = slice(start, start + _PICTURE_NOTES)
-        specgrams = instrument.specgrams(latents[part], pitches[part])
-        waves[part] = instrument.invert(specgrams)
+        specgrams = instrument.specgrams(latents[part], pitches[part], BATCH)
+        waves[part] = instrument.invert(specgrams, BATCH)
         if not np.isfinite(waves[part]).all():
             raise CheckpointError(
                 f"{instrument.path} cannot be played: its notes hold NaN or infinity."

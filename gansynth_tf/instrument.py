@@ -3,6 +3,7 @@
 Neither data set nor discriminator nor optimizer is needed or loaded.
 """
 
+import math
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from gansynth_tf import checkpoint, networks
 from gansynth_tf.checkpoint import Checkpoint, CheckpointError
+from gansynth_tf.execution import ExecutionConfig
 from gansynth_tf.experiment import Experiment
 from gansynth_tf.layers import box_upscale
 from gansynth_tf.model import PitchVocabulary, latents_from_seed
@@ -18,7 +20,7 @@ from gansynth_tf.specgram import Normalizer
 from gansynth_tf.training import CHECKPOINT_FOLDER
 from gansynth_tf.variables import assign_arrays, named_variables, normalizer_numbers
 
-_BATCH = 16
+BATCH = 16
 
 
 class Instrument:
@@ -35,6 +37,7 @@ class Instrument:
     def _restore(self, saved: Checkpoint) -> None:
         experiment = Experiment.from_values(saved.settings["values"])
         self.experiment = experiment
+        ExecutionConfig().set_up()  # notes are played in float32, whatever they were trained in
         self.vocabulary = PitchVocabulary(
             tuple(saved.settings["pitches"]), tuple(saved.settings["counts"])
         )
@@ -59,8 +62,14 @@ class Instrument:
         working = config.working_block(blocks, self.generator.normalizer.by_frequency)
         return box_upscale(specgrams, config.resolutions.shrink(working))
 
-    def specgrams(self, latents: np.ndarray, pitches: Sequence[int]) -> np.ndarray:
+    def specgrams(
+        self, latents: np.ndarray, pitches: Sequence[int], least_batch: int = 1
+    ) -> np.ndarray:
         """Latents [n, latent] and MIDI pitches [n] -> specgrams [n, time, freq, 2].
+
+        Args:
+          least_batch: BATCH has every note come out bit for bit the same, whatever is played with
+            it; with less, few notes take less time, and rounding depends on how many they are.
 
         Raises:
           ValueError: a pitch that the model does not know, or latents of another shape.
@@ -73,11 +82,11 @@ class Instrument:
             )
         labels = self.vocabulary.labels(pitches)
         one_hots = np.eye(len(self.vocabulary.pitches), dtype=np.float32)[labels]
-        return _in_batches(self._specgrams, latents, one_hots)
+        return _in_batches(self._specgrams, least_batch, latents, one_hots)
 
-    def invert(self, specgrams: np.ndarray) -> np.ndarray:
-        """Specgrams [n, time, freq, 2] -> waves [n, samples]."""
-        return _in_batches(self._waves, np.asarray(specgrams, np.float32))
+    def invert(self, specgrams: np.ndarray, least_batch: int = 1) -> np.ndarray:
+        """Specgrams [n, time, freq, 2] -> waves [n, samples]; ``least_batch`` as above."""
+        return _in_batches(self._waves, least_batch, np.asarray(specgrams, np.float32))
 
     def synthesize(self, latents: np.ndarray, pitches: Sequence[int]) -> np.ndarray:
         """Latents [n, latent] and MIDI pitches [n] -> waves [n, samples]; peaks may exceed 1."""
@@ -94,13 +103,17 @@ class Instrument:
         return f"stage {self.stage.index} of 0-{last} ({self.stage.kind}), {time} x {freq}"
 
 
-def _in_batches(function: Callable[..., tf.Tensor], *arrays: np.ndarray) -> np.ndarray:
-    """Applies ``function`` to batches of one size, the last one padded, and cuts the padding."""
+def _in_batches(function: Callable[..., tf.Tensor], least: int, *arrays: np.ndarray) -> np.ndarray:
+    """Applies ``function`` to batches, each padded, and cuts the padding.
+
+    Batches have few sizes, powers of two, so that few graphs are traced.
+    """
     count = len(arrays[0])
     results = []
-    for start in range(0, count, _BATCH):
-        parts = [array[start : start + _BATCH] for array in arrays]
-        padding = _BATCH - len(parts[0])
+    for start in range(0, count, BATCH):
+        parts = [array[start : start + BATCH] for array in arrays]
+        size = max(least, 2 ** math.ceil(math.log2(len(parts[0]))))
+        padding = size - len(parts[0])
         padded = [np.concatenate([part, np.repeat(part[-1:], padding, 0)]) for part in parts]
         results.append(function(*padded).numpy()[: len(parts[0])])
     return np.concatenate(results)

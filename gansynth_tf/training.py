@@ -306,8 +306,9 @@ class Trainer:
         while not self._stage_ended(stage):
             rows = take_steps(batches, self.state.steps, self._coming_fades(stage)).numpy()
             # The first step traces the graph: that is not training, nor the clock's business.
-            started = started or time.monotonic()
-            seconds = seconds_before + time.monotonic() - started
+            now = time.monotonic()
+            started = now if started is None else started
+            seconds = seconds_before + (now - started)
             done = []
             for row in rows.tolist():
                 terms = dict(zip(take_steps.terms, row, strict=True))
@@ -317,7 +318,7 @@ class Trainer:
                 done.append((self.state, terms))
             with self._saved_at_least():
                 for state, terms in done:
-                    observers.step_done(state, terms)
+                    observers.step_done(state, terms, is_last=state is self.state)
             if self._stage_ended(stage):
                 break
             # What belongs to a step comes before the step's checkpoint: a run that dies in

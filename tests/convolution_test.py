@@ -91,6 +91,27 @@ def test_the_kernels_gradient_does_what_the_case_says(case):
     assert kinds.count("Conv2DBackpropFilter") == (products == 0)
 
 
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("batch", [None, 1])
+def test_xla_computes_the_same(case, batch):
+    image, taps, padding, _ = CASES[case]
+    x = _normal(0, (batch or image[0], *image[1:]))
+    upstream = tf.ones_like(_plain(x, _normal(1, taps), padding)) + x[:, :1, :1, :1]
+    compiled = tf.function(convolution.kernel_gradient, jit_compile=True)(x, upstream, padding)
+    expected = convolution.kernel_gradient(x, upstream, padding)
+    scale = float(tf.reduce_max(tf.abs(expected)))
+    np.testing.assert_allclose(compiled, expected, rtol=0, atol=1e-5 * scale)
+
+
+def test_a_batch_of_unknown_size_is_left_to_tensorflow():
+    image, taps, padding, _ = CASES["winograd"]
+    x, upstream = _normal(0, image), _plain(_normal(0, image), _normal(1, taps), padding)
+    specs = [tf.TensorSpec([None, *tensor.shape[1:]]) for tensor in (x, upstream)]
+    unknown = tf.function(lambda *t: convolution.kernel_gradient(*t, padding), specs)
+    expected = convolution.kernel_gradient(x, upstream, padding)
+    np.testing.assert_allclose(unknown(x, upstream), expected, rtol=1e-3, atol=1e-3)
+
+
 def _nodes(graph):
     return graph.node if hasattr(graph, "node") else graph.node_def
 

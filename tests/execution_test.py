@@ -96,7 +96,7 @@ def test_tensorfloat32_only_where_asked_for(precision):
     ("values", "expected"),
     [
         ({"precision": "bfloat16"}, "precision must be one of float32, tensorfloat32"),
-        ({"steps_per_execution": 0}, "steps_per_execution must be from 1 to 1000, not 0"),
+        ({"steps_per_execution": 0}, "steps_per_execution must be from 1 to 100, not 0"),
     ],
 )
 def test_refused(values, expected):

@@ -559,3 +559,18 @@ def test_tensorboard_events(tmp_path):
     }
     assert {"generator_loss", "rainbowgrams"} <= tags
     assert any(tag.startswith("notes") for tag in tags)
+
+
+def test_the_first_execution_of_a_session_is_not_on_the_clock(tmp_path):
+    """Through a real run: its rows tell no speed of the step that traced the graph."""
+    seen = []
+
+    class Watching(Trainer):
+        def _stage_ended(self, stage):
+            seen.append((self.state.steps, self.state.seconds))
+            return super()._stage_ended(stage)
+
+    Watching(small_experiment(), tmp_path, lambda text: None).run()
+    by_steps = dict(seen)
+    assert by_steps[0] == by_steps[1] == 0.0
+    assert by_steps[4] == by_steps[5] < by_steps[6]
