@@ -17,6 +17,8 @@ LAYERS = (
     {"specgram", "layers", "losses"},
     {"networks", "data", "data.pipeline", "data.sources", "data.synth", "data.voices"}
     | {"data.schema", "data.note_writer"}
+    | {"data.decoding", "data.pitch_names", "data.trimming", "data.splitting", "data.walking"}
+    | {"data.manifest", "data.recordings", "data.folder"}
     | {"music", "pictures"},
     {"model", "costs", "variables"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"},
@@ -24,7 +26,7 @@ LAYERS = (
     | {"execution"},
     {"config", "report", "quickstart"}
     | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"}
-    | {"cli.data"},
+    | {"cli.data", "cli.import_folder"},
 )
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 

@@ -13,6 +13,7 @@ times as long. Its resampler is not used: it is 11 dB down at 7.5 kHz (44.1 to 1
 import contextlib
 import os
 import stat
+import warnings
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -209,8 +210,9 @@ def check_decoder(decoder: str) -> None:
     if decoder != "tensorflow_io":
         return
     try:
-        import tensorflow as tf
-        import tensorflow_io as tfio
+        with warnings.catch_warnings(action="ignore"):  # the error below says it better
+            import tensorflow as tf
+            import tensorflow_io as tfio
 
         with contextlib.suppress(tf.errors.OpError):  # it is no wav, of course
             tfio.audio.decode_wav(b"", dtype=tf.int16)
