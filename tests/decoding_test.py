@@ -126,7 +126,11 @@ def patched(recordings, tmp_path, kind, changes):
         ("s16", {22: struct.pack("<H", 0)}, "cannot be decoded"),  # no channel
         ("s16", {40: struct.pack("<I", 300_000_000)}, r"cut short: \d+ of 300000044 bytes"),
         ("s16", {40: struct.pack("<I", 0)}, "no samples"),
-        ("flac16", {21: b"\xff" * 5}, "lasts 1,558,265 s, more than 10"),  # 2^36 - 1 samples
+        (
+            "flac16",
+            {21: b"\xff" * 5},
+            "lasts 1,558,265 s, more than max_seconds=10",
+        ),  # 2^36 - 1 samples
         ("flac16", {21: b"\xf0" + struct.pack(">I", 300_000)}, "cannot be decoded|ends after"),
         ("flac16", {18: b"\0\0\0"}, "cannot be decoded"),  # 0 Hz
     ],
@@ -172,7 +176,7 @@ def test_what_is_no_file(tmp_path):
 def test_too_long(tmp_path):
     write(tmp_path / "a.wav", tone(8_000, seconds=3), 8_000, "s16")
     assert len(read_recording(tmp_path / "a.wav", 16_000, 3)) == 48_000
-    with pytest.raises(RecordingError, match="lasts 3 s, more than 2"):
+    with pytest.raises(RecordingError, match="lasts 3 s, more than max_seconds=2"):
         read_recording(tmp_path / "a.wav", 16_000, 2)
 
 

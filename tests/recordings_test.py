@@ -204,6 +204,12 @@ def test_instruments_do_not_fill_each_other(tmp_path):
     assert pitches == {("a", 59), ("a", 60), ("a", 61), ("b", 61), ("b", 62), ("b", 63)}
 
 
+def test_what_is_not_heard_at_its_pitch_fills_nothing(tmp_path):
+    files = {"a/C4.wav": tone(60), "a/D4.wav": tone(57)}
+    notes, *_ = take(tmp_path, files, fill_pitches=2)
+    assert sorted(note.pitch for note in notes) == [58, 59, 60, 61, 62]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -12,6 +12,7 @@ import os
 import pathlib
 import sys
 import time
+from collections.abc import Callable
 
 from absl import flags, logging
 
@@ -24,7 +25,7 @@ PROGRESS_SECONDS = 5.0
 def define(values: flags.FlagValues) -> None:
     """Every flag of the command; what they may be is checked by ``FolderConfig``."""
 
-    def flag(define_flag, name: str, default: object, text: str) -> None:  # noqa: ANN001
+    def flag(define_flag: Callable, name: str, default: object, text: str) -> None:
         define_flag(name, default, text, flag_values=values)
 
     string, integer, real = flags.DEFINE_string, flags.DEFINE_integer, flags.DEFINE_float

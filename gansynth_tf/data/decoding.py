@@ -113,7 +113,9 @@ def _check_header(file: soundfile.SoundFile, max_seconds: float) -> None:
 
 def _check_length(frames: int, rate: int, max_seconds: float) -> None:
     if frames > max_seconds * rate:
-        raise RecordingError(f"it lasts {frames / rate:,.0f} s, more than {max_seconds:g}")
+        raise RecordingError(
+            f"it lasts {frames / rate:,.0f} s, more than max_seconds={max_seconds:g}"
+        )
 
 
 def _blocks(file: soundfile.SoundFile, max_seconds: float) -> Iterator[np.ndarray]:

@@ -137,6 +137,7 @@ class _Source:
     velocity: int
     family: str | None
     source: str | None
+    is_heard: bool  # at its pitch
 
 
 class _DroppedError(Exception):
@@ -157,9 +158,9 @@ class RecordingImporter:
     ):
         self.folder, self.config, self.listen = folder, config, listen
         self.writer, self.entries, self.lose = writer, entries, lose
-        self.sources: list[_Source] = []
         self.count = 0
         self._ids: set[str] = set()
+        self._sources: list[_Source] = []
 
     def take_file(self, file: str, row: TableRow | None) -> None:
         """Writes the notes of a recording."""
@@ -214,10 +215,19 @@ class RecordingImporter:
         if found := _NSYNTH_LABEL.fullmatch(label):
             family, source = family or found[1], source or found[2]
         origin = _Source(
-            entry.file, start, end, fade_in, label, entry.pitch, entry.velocity, family, source
+            file=entry.file,
+            start=start,
+            end=end,
+            fade_in=fade_in,
+            label=label,
+            pitch=entry.pitch,
+            velocity=entry.velocity,
+            family=family,
+            source=source,
+            is_heard=not entry.reason,
         )
         self._write(note, fade_in, origin, entry)
-        self.sources.append(origin)
+        self._sources.append(origin)
 
     def _decide_pitch(self, entry: Entry, told: dict[str, int | None]) -> None:
         """Fills in the pitch, or drops the note."""
@@ -292,17 +302,23 @@ class RecordingImporter:
                 self._fill_pitch(wave, origin, pitch)
 
     def _missing(self) -> Iterator[tuple[_Source, int]]:
-        """What to make: from which note, which pitch. At every velocity, its first take."""
+        """What to make: from which note, which pitch. At every velocity, its first take.
+
+        Notes that are not heard at their pitch are left out: a wrong one would become many.
+        """
         config = self.config
-        instruments: dict[str, dict[int, dict[int, _Source]]] = {}
-        for origin in self.sources:
-            pitches = instruments.setdefault(origin.label, {})
-            pitches.setdefault(origin.pitch, {}).setdefault(origin.velocity, origin)
-        for pitches in instruments.values():
+        recorded: dict[str, set[int]] = {}
+        sources: dict[str, dict[int, dict[int, _Source]]] = {}
+        for origin in self._sources:
+            recorded.setdefault(origin.label, set()).add(origin.pitch)
+            if origin.is_heard:
+                pitches = sources.setdefault(origin.label, {})
+                pitches.setdefault(origin.pitch, {}).setdefault(origin.velocity, origin)
+        for label, pitches in sources.items():
             for pitch in range(config.min_pitch, config.max_pitch + 1):
                 # Of two as near, the lower: played faster, it keeps its upper partials.
                 nearest = min(pitches, key=lambda other: (abs(other - pitch), other))
-                if 0 < abs(nearest - pitch) <= config.fill_pitches:
+                if pitch not in recorded[label] and abs(nearest - pitch) <= config.fill_pitches:
                     for origin in pitches[nearest].values():
                         yield origin, pitch
 
