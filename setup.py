@@ -48,8 +48,12 @@ INSTALL_REQUIRES = [
     "soxr>=0.3.7",
     # Loss curves and rainbowgrams.
     "matplotlib>=3.8",
-    # The independent pitch tracker of the quickstart's report (brings soundfile).
+    # The independent pitch tracker, and onsets in long recordings.
     "librosa>=0.10.2,<0.12",
+    # Recordings: decoded by libsndfile, which comes in the wheel and knows mp3 since 1.1, and
+    # resampled by soxr, a block at a time. librosa brings both.
+    "soundfile>=0.12.1,<1",
+    "soxr>=0.3.2,<2",
 ]
 
 EXTRAS_REQUIRE = {

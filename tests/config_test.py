@@ -37,7 +37,7 @@ def values_of(*arguments) -> dict:
 
 
 def test_the_shipped_flagfiles():
-    assert set(config.config_names()) == {*PAPER, "quickstart", "tiny"}
+    assert set(config.config_names()) == {*PAPER, "quickstart", "studio", "tiny"}
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -61,7 +61,23 @@ def test_the_papers_configurations(name):
     assert (built.codec.sample_rate, built.codec.audio_length) == (16_000, 64_000)
 
 
-@pytest.mark.parametrize("name", [*PAPER, "quickstart", "tiny"])
+def test_studio_holds_notes_of_import_folder_without_clipping():
+    """Loud notes of 4 s at 44.1 kHz fit the specgram, and in [-1, 1] once normalised."""
+    built = config.make_experiment(values_of("--config=studio"))
+    rate, length = built.codec.sample_rate, built.codec.audio_length
+    assert length / rate == 4.0
+    assert (built.codec.time, built.codec.freq) == built.resolutions.final_resolution
+    assert built.codec.padding < 0.15 * length
+    tones = 440.0 * 2.0 ** ((np.array([24, 60, 84]) - 69) / 12)
+    seconds = np.arange(length) / rate
+    waves = 10 ** (-1 / 20) * np.sin(2 * np.pi * tones[:, np.newaxis] * seconds)
+    magnitudes = built.codec.waves_to_specgrams(waves.astype(np.float32))[..., 0].numpy()
+    (scale, _), (offset, _) = built.normalizer.prespecified()
+    assert scale * magnitudes.min() + offset > -1.0
+    assert 0.8 < scale * magnitudes.max() + offset < 1.0
+
+
+@pytest.mark.parametrize("name", [*PAPER, "quickstart", "studio", "tiny"])
 def test_every_flagfile_shrunk_trains_and_inverts(name):
     """Fewer blocks, filters and pitches, and nothing else: one step of a stage that fades."""
     values = values_of(f"--config={name}")
