@@ -17,6 +17,8 @@ LAYERS = (
     {"specgram", "layers", "losses"},
     {"networks", "data", "data.pipeline", "data.sources", "data.synth", "data.voices"}
     | {"data.schema", "data.note_writer"}
+    | {"data.archive_files", "data.note_parts", "data.nsynth_archives", "data.nsynth_inputs"}
+    | {"data.prepare_nsynth", "data.tfrecords"}
     | {"music", "pictures"},
     {"model", "costs", "variables"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"},
@@ -24,7 +26,7 @@ LAYERS = (
     | {"execution"},
     {"config", "report", "quickstart"}
     | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"}
-    | {"cli.data"},
+    | {"cli.byte_progress", "cli.data", "cli.prepare_nsynth"},
 )
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 
