@@ -57,6 +57,11 @@ INSTALL_REQUIRES = [
 ]
 
 EXTRAS_REQUIRE = {
+    # TFDS's own builder of NSynth, for a cluster; `gansynth_data prepare_nsynth` needs none of it.
+    # Beam 2.77 asks for older pyarrow, pillow and python-dateutil than constraints/full.txt holds,
+    # and for an older protobuf than TensorFlow 2.20 and newer resolve to; it leaves out
+    # google-crc32c, without which it reads no TFRecord, and TFDS importlib_resources.
+    "beam": ["apache-beam>=2.77,<3", "google-crc32c>=1.5", "importlib_resources>=6"],
     # Everything that the Makefile, the tests and a release use.
     "dev": [
         "build>=1.2",

@@ -118,7 +118,7 @@ def test_tensorflow_io_only_where_it_has_wheels(settings):
 
 
 def test_every_extra_is_of_known_packages(settings):
-    assert set(settings["extras_require"]) == {"dev"}
+    assert set(settings["extras_require"]) == {"beam", "dev"}
     names = {Requirement(line).name for line in settings["extras_require"]["dev"]}
     assert {"pytest", "hypothesis", "ruff", "build"} <= names
     runtime = {Requirement(line).name for line in settings["install_requires"]}
