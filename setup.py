@@ -48,6 +48,8 @@ INSTALL_REQUIRES = [
     "matplotlib>=3.8",
     # The independent pitch tracker of the quickstart's report (brings soundfile).
     "librosa>=0.10.2,<0.12",
+    # Notes of a SoundFont are rendered at 48 kHz and resampled.
+    "soxr>=0.3.7,<2",
 ]
 
 EXTRAS_REQUIRE = {
@@ -87,7 +89,7 @@ setup(
     # flags/ lies at the top for its readers; in a wheel it is the folder gansynth_tf/flags.
     packages=[*find_packages(include=["gansynth_tf", "gansynth_tf.*"]), "gansynth_tf.flags"],
     package_dir={"gansynth_tf.flags": "flags"},
-    package_data={"gansynth_tf.flags": ["*.cfg"]},
+    package_data={"gansynth_tf.flags": ["*.cfg"], "gansynth_tf.data": ["maps/*.csv"]},
     include_package_data=False,
     entry_points={
         "console_scripts": [

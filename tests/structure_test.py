@@ -16,15 +16,18 @@ LAYERS = (
     {"", "spectral", "schedule", "convolution", "cadence", "files", "wavfiles"},
     {"specgram", "layers", "losses"},
     {"networks", "data", "data.pipeline", "data.sources", "data.synth", "data.voices"}
-    | {"data.schema", "data.note_writer"}
+    | {"data.schema", "data.note_writer", "data.workers", "data.fluidsynth", "data.soundfont"}
+    | {"data.soundfont_choice", "data.soundfont_file", "data.soundfont_map"}
+    | {"data.soundfont_writer"}
     | {"music", "pictures"},
     {"model", "costs", "variables"}
-    | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"},
+    | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"}
+    | {"evaluation.soundfont_range"},
     {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"}
     | {"execution"},
     {"config", "report", "quickstart"}
     | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"}
-    | {"cli.data"},
+    | {"cli.data", "cli.render_soundfont"},
 )
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 
