@@ -8,10 +8,10 @@ VENV := .venv
 LATEST_VENV := .venv-latest
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
-# Debian packages that tests and reports use. None so far: what is native, libsndfile for one,
-# comes inside the wheels. A test that needs one skips with "system package missing: ...", and
-# .ci/run takes that for a failure.
-APT_PACKAGES ?=
+# Debian packages that tests and reports use; other native code, libsndfile for one, comes inside
+# the wheels. A test that needs one skips with "system package missing: ...", and .ci/run takes that
+# for a failure. FluidR3 (140 MB, fluid-soundfont-gm) is for slow tests.
+APT_PACKAGES ?= libfluidsynth3 timgm6mb-soundfont fluid-soundfont-gm
 
 ifeq ($(origin PYTHON), undefined)
 PYTHON := $(or $(wildcard $(BIN)/python),python3)

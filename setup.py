@@ -44,16 +44,15 @@ INSTALL_REQUIRES = [
     "absl-py>=1.4",
     # Scalars, audio and pictures of a run; TensorFlow 2.21 no longer brings it.
     "tensorboard>=2.16",
-    # Stored notes at another rate.
-    "soxr>=0.3.7",
     # Loss curves and rainbowgrams.
     "matplotlib>=3.8",
     # The independent pitch tracker, and onsets in long recordings.
     "librosa>=0.10.2,<0.12",
-    # Recordings: decoded by libsndfile, which comes in the wheel and knows mp3 since 1.1, and
-    # resampled by soxr, a block at a time. librosa brings both.
+    # Recordings: decoded by libsndfile, which comes in the wheel and knows mp3 since 1.1. librosa
+    # brings it, and soxr.
     "soundfile>=0.12.1,<1",
-    "soxr>=0.3.2,<2",
+    # Resampling: recordings, SoundFonts (rendered at 48 kHz), stored notes at another rate.
+    "soxr>=0.3.7,<2",
 ]
 
 EXTRAS_REQUIRE = {
@@ -100,7 +99,7 @@ setup(
     # flags/ lies at the top for its readers; in a wheel it is the folder gansynth_tf/flags.
     packages=[*find_packages(include=["gansynth_tf", "gansynth_tf.*"]), "gansynth_tf.flags"],
     package_dir={"gansynth_tf.flags": "flags"},
-    package_data={"gansynth_tf.flags": ["*.cfg"]},
+    package_data={"gansynth_tf.flags": ["*.cfg"], "gansynth_tf.data": ["maps/*.csv"]},
     include_package_data=False,
     entry_points={
         "console_scripts": [

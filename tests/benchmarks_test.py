@@ -15,7 +15,7 @@ SMALLER = [
         if name not in ("codec", "synth")
     ),
     ("codec", "--config=tiny", "--data_type=mel", "--seconds=0"),
-    ("synth", "--config=tiny", "--seconds=0"),
+    ("synth", "--config=tiny", "--seconds=0.01"),
     ("step", "--config=tiny", "--seconds=0", "--stages=2", "--jit_compile"),
     ("pipeline", "--config=tiny", "--seconds=0", "--notrain_progressive"),
 ]
@@ -41,7 +41,7 @@ def test_a_benchmark_prints_a_table_and_a_json_line(command):
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (("step", "--config=tiny", "--stages=a"), "--stages must be whole numbers from 0 to 8"),
+        (("step", "--config=tiny", "--stages=a"), "--stages must be whole numbers from 0 to 4"),
         (("profile", "--config=tiny", "--stages=99"), "--stages must be whole numbers from 0"),
         (("generate", "--config=tiny", "--notes=0"), "--notes must be whole numbers from 1"),
         (("step", "--config=tiny", "--seconds=nan"), "--seconds"),
@@ -51,5 +51,5 @@ def test_a_benchmark_prints_a_table_and_a_json_line(command):
 def test_bad_flags_are_answered_with_a_sentence(command, message):
     done = run(*command)
     assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert message in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr

@@ -17,14 +17,22 @@ LAYERS = (
     {"specgram", "layers", "losses"},
     {"networks", "data", "data.pipeline", "data.sources", "data.synth", "data.voices"}
     | {"data.schema", "data.note_writer", "data.note_table", "data.notes", "data.note_reader"}
+    | {"data.archive_files", "data.decoding", "data.fluidsynth", "data.folder"}
+    | {"data.manifest", "data.note_parts", "data.nsynth_archives", "data.nsynth_inputs"}
+    | {"data.pitch_names", "data.prepare_nsynth", "data.recordings", "data.soundfont"}
+    | {"data.soundfont_choice", "data.soundfont_file", "data.soundfont_map", "data.soundfont_writer"}
+    | {"data.splitting", "data.tfrecords", "data.trimming", "data.walking"}
+    | {"data.workers"}
     | {"music", "pictures"},
     {"model", "costs", "variables"}
-    | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"},
+    | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"}
+    | {"evaluation.soundfont_range"},
     {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"}
     | {"execution", "inspection"},
     {"config", "report", "quickstart"}
     | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"}
-    | {"cli.data", "cli.inspect_data"},
+    | {"cli.data", "cli.inspect_data"}
+    | {"cli.byte_progress", "cli.import_folder", "cli.prepare_nsynth", "cli.render_soundfont"},
 )
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 

@@ -8,19 +8,14 @@ of whole sets.
 """
 
 import dataclasses
-import json
-import os
-import signal
 import subprocess
-import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 
-from gansynth_tf.data import voices
+from gansynth_tf.data import voices, workers
 from gansynth_tf.data.schema import FAMILIES, QUALITIES, SOURCES, Note, note_id
 
 # Every note comes out of a synthesiser, whatever it imitates; nothing here claims to be acoustic.
@@ -271,8 +266,7 @@ def render_arrays(
 ) -> NoteArrays:
     """Renders the whole set; the result does not depend on the number of processes.
 
-    Workers are fresh interpreters that import neither the caller's main module nor TensorFlow:
-    a fork would copy TensorFlow's held locks, and `spawn` would run an unguarded script again.
+    Workers (`workers.py`) import neither the caller's main module nor TensorFlow.
 
     Args:
       config: the set.
@@ -290,7 +284,7 @@ def render_arrays(
     _check_integer("processes", processes, 0, None)
     total = config.num_notes
     if processes == 0:
-        processes = os.cpu_count() or 1
+        processes = workers.default_processes()
         if total * config.audio_length < _WORTH_WORKERS:
             processes = 1
     processes = min(processes, total)
@@ -345,21 +339,19 @@ def _render_in_workers(
             stop.set()
 
     def serve(worker: int) -> None:
-        _block_interrupts()
+        workers.block_interrupts()
         # Interleaved, because families differ in cost and follow one another.
         indices = range(worker, len(audio), processes)
         try:
             with _new_worker() as process:
-                # default: settings may be NumPy integers.
                 order = {"config": dataclasses.asdict(config), "indices": list(indices)}
-                process.stdin.write(json.dumps(order, default=int).encode())
-                process.stdin.close()
+                workers.send_order(process, order)
                 for index in indices:
                     if stop.is_set():
                         process.kill()
                         return
-                    _read_into(process.stdout, audio[index])
-                    _read_into(process.stdout, qualities[index])
+                    workers.read_into(process.stdout, audio[index])
+                    workers.read_into(process.stdout, qualities[index])
                     tell(index)
         except (OSError, EOFError) as error:
             warnings.warn(
@@ -395,43 +387,18 @@ def _render_in_workers(
         raise raised[0]
 
 
-def _block_interrupts() -> None:
-    """Keeps Ctrl-C from processes that this thread starts: they inherit its signal mask.
-
-    A terminal sends SIGINT to all of them; what it means is the parent's to decide.
-    """
-    if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-
-
 def _new_worker() -> subprocess.Popen:
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path]),
-        "OMP_NUM_THREADS": "1",
-    }
-    return subprocess.Popen(
-        [sys.executable, "-c", "from gansynth_tf.data import synth; synth._worker()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=environment,
-    )
+    return workers.start_worker("gansynth_tf.data.synth")
 
 
-def _worker() -> None:
-    """A worker's main: an order from stdin; every note's audio and qualities to stdout."""
-    order = json.load(sys.stdin.buffer)
+def work() -> None:
+    """A worker's main: every note's audio and qualities, in the order of its indices."""
+    workers.serve(_answer)
+
+
+def _answer(order: dict) -> Iterator[bytes]:
     config = SynthConfig(**order["config"])
     for index in order["indices"]:
         note = note_at(config, index)
-        sys.stdout.buffer.write(note.audio.tobytes())
-        sys.stdout.buffer.write(bytes(_as_row(note.qualities)))
-    sys.stdout.buffer.flush()
-
-
-def _read_into(stream: int, row: np.ndarray) -> None:
-    target = memoryview(row).cast("B")
-    while len(target):
-        count = stream.readinto(target)
-        if not count:
-            raise EOFError("its output ended early")
-        target = target[count:]
+        yield note.audio.tobytes()
+        yield bytes(_as_row(note.qualities))
