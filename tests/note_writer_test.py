@@ -92,6 +92,11 @@ def test_an_earlier_data_set_is_replaced_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(note_writer, "SHARD_BYTES", 1000)
     write(tmp_path, [make_note(pitch) for pitch in range(60, 66)])
     write(tmp_path, [make_note(70)])
+    for name in ("manifest.csv", "other.csv"):
+        (tmp_path / name).touch()
+    write(tmp_path, [make_note(70)])
+    assert not (tmp_path / "manifest.csv").exists(), "it was of the notes before"
+    assert (tmp_path / "other.csv").exists()
     builder = tfds.builder_from_directory(tmp_path)
     assert builder.info.splits["train"].num_examples == 1
     assert len(list(tmp_path.glob("*.tfrecord-*"))) == 1

@@ -20,7 +20,12 @@ LAYERS = (
     | {"data.archive_files", "data.decoding", "data.fluidsynth", "data.folder"}
     | {"data.manifest", "data.note_parts", "data.nsynth_archives", "data.nsynth_inputs"}
     | {"data.pitch_names", "data.prepare_nsynth", "data.recordings", "data.soundfont"}
-    | {"data.soundfont_choice", "data.soundfont_file", "data.soundfont_map", "data.soundfont_writer"}
+    | {
+        "data.soundfont_choice",
+        "data.soundfont_file",
+        "data.soundfont_map",
+        "data.soundfont_writer",
+    }
     | {"data.splitting", "data.tfrecords", "data.trimming", "data.walking"}
     | {"data.workers"}
     | {"music", "pictures"},

@@ -273,10 +273,10 @@ def test_what_cannot_be_shown_costs_no_training(
     """It is saved, and the same command makes what is missing."""
     whole = getattr(callbacks.Observers, method)
 
-    def full(self, *arguments):
+    def full(self, *arguments, **options):
         if self._state.images >= 12:
             raise OSError("No space left on device")
-        whole(self, *arguments)
+        whole(self, *arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(callbacks.Observers, method, full)

@@ -76,6 +76,8 @@ def run_command(
     except Exception as error:
         if not _is_exhaustion(error):
             raise
+        if "No space left" in str(error):  # TensorFlow calls that exhaustion too
+            return _complain(name, "No space is left on the disk that was written to.", FAILED)
         return _complain(name, _exhausted(error), FAILED)
 
 

@@ -11,6 +11,8 @@
 import importlib
 import sys
 
+from absl import logging
+
 from gansynth_tf.cli.command import BAD_INPUT, run_command
 
 # Command -> its module, which has ``define(values)`` and ``body(values)``.
@@ -36,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return BAD_INPUT
+    logging.set_verbosity(logging.ERROR)  # TensorFlow Datasets warns of its own deprecated calls
     module = importlib.import_module(f"gansynth_tf.cli.{COMMANDS[name]}")
     return run_command(f"gansynth_data {name}", module.__doc__, module.define, module.body, rest)
 

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from absl import flags, logging
+from absl import flags
 
 from gansynth_tf.cadence import Every
 from gansynth_tf.cli.command import check_folder
@@ -60,7 +60,6 @@ def body(values: flags.FlagValues) -> int:
     from gansynth_tf.data import folder
     from gansynth_tf.evaluation import pitch_tracking
 
-    logging.set_verbosity(logging.ERROR)  # TensorFlow Datasets warns of its own deprecated calls
     _check_folders(values)
     config, table = _config(values), _table(values)
     # An octave beyond what is kept, so that a wrong octave is not kept for want of another.

@@ -7,7 +7,7 @@ archives.
 import json
 import os
 
-from absl import flags, logging
+from absl import flags
 
 from gansynth_tf.cli.byte_progress import ByteProgress
 from gansynth_tf.cli.command import check_folder
@@ -53,8 +53,6 @@ def body(values: flags.FlagValues) -> int:
         if not values[name].value:
             raise UserError(f"--{name}=DIR is needed.")
     check_folder("output_dir", values.output_dir, "nsynth", is_written=True)
-
-    logging.set_verbosity(logging.ERROR)  # TFDS warns of what it does itself
 
     from gansynth_tf.data.archive_files import ArchiveError
     from gansynth_tf.data.note_writer import PROVENANCE_FILE

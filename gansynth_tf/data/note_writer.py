@@ -19,6 +19,8 @@ INFO_FILE = "dataset_info.json"
 PROVENANCE_FILE = "PROVENANCE.json"
 DATASET = "gansynth_notes"
 SHARD_BYTES = 256 * 2**20
+# What a data set of ours may consist of, so that nothing of an earlier one is left.
+_BESIDE = (f"{DATASET}-*.tfrecord-*", "manifest.csv", "soundfont_map.csv", "gansynth_index.npz")
 _SHARD_NAME = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
@@ -212,6 +214,7 @@ def writing_notes(
         finally:
             writer.close()
         written = {path.name for path in temporary.iterdir()}
-    for old in folder.glob(f"{DATASET}-*.tfrecord-*"):
-        if old.name not in written:
-            old.unlink()
+    for pattern in _BESIDE:
+        for old in folder.glob(pattern):
+            if old.name not in written:
+                old.unlink()
