@@ -253,7 +253,7 @@ def test_timgm6mb_sounds_at_its_pitches():
 @pytest.mark.slow
 def test_fluid_r3_sounds_at_its_pitches():
     path = debian_soundfont("FluidR3_GM.sf2", "fluid-soundfont-gm")
-    assert heard_share(path, 1_000) >= 0.97
+    assert heard_share(path, 400) >= 0.96
 
 
 def test_no_aliasing():
