@@ -11,10 +11,12 @@ import pathlib
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from absl import flags
+
+from gansynth_tf.quiet import errors_muted
 
 FAILED = 1
 BAD_INPUT = 2
@@ -89,7 +91,9 @@ def _run(
     arguments: list[str],
     defaults: Sequence[str],
 ) -> int:
-    with _errors_muted():
+    # TensorFlow 2.21 speaks while it is imported, whatever TF_CPP_MIN_LOG_LEVEL is: its log does not
+    # know yet how much it may say. What fails is raised, not written.
+    with errors_muted():
         from gansynth_tf import config
 
     values = flags.FlagValues()
@@ -108,28 +112,6 @@ def _run(
         return body(values) or 0
     except config.UserError as error:
         return _complain(name, error, BAD_INPUT)
-
-
-@contextlib.contextmanager
-def _errors_muted() -> Iterator[None]:
-    """Sends what is written to standard error to nowhere, that of C++ code too.
-
-    TensorFlow 2.21 speaks while it is imported, whatever TF_CPP_MIN_LOG_LEVEL is: its log does not
-    know yet how much it may say. What fails is raised, not written.
-    """
-    if sys.stderr is None:  # closed (`2>&-`)
-        yield
-        return
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _parse(

@@ -21,6 +21,8 @@ import numpy as np
 import soundfile
 import soxr
 
+from gansynth_tf.quiet import errors_muted
+
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 DECODERS = ("auto", "soundfile", "tensorflow_io")
 QUALITY = "VHQ"
@@ -78,7 +80,7 @@ def read_recording(
     path = os.fspath(path)
     _check_whole(path)
     # Bytes: a name need not be UTF-8. What mpg123 thinks of a file would go to standard error.
-    with _quiet_stderr(), _opened(os.fsencode(path)) as file:
+    with errors_muted(), _opened(os.fsencode(path)) as file:
         _check_header(file, max_seconds)
         blocks = _blocks(file, max_seconds)
         if decoder == "tensorflow_io" and _has_op(file):
@@ -267,21 +269,3 @@ def _sliced(samples: np.ndarray) -> Iterator[np.ndarray]:
     """In the blocks that soundfile would give, since a resampler's last bits depend on them."""
     length = max(1, _BLOCK_SAMPLES // samples.shape[1])
     return (samples[start : start + length] for start in range(0, len(samples), length))
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Sends to nowhere what libraries in C write to standard error of their own accord."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # closed (`2>&-`)
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

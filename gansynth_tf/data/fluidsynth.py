@@ -8,12 +8,12 @@ import ctypes
 import ctypes.util
 import functools
 import os
-from collections.abc import Iterator
 from types import TracebackType
 
 import numpy as np
 
 from gansynth_tf.files import PathLike
+from gansynth_tf.quiet import errors_muted
 
 BLOCK = 64  # samples: keys go down and up on multiples of it
 DEBIAN_PACKAGE = "libfluidsynth3"
@@ -88,27 +88,6 @@ def _load() -> ctypes.CDLL:
     )
 
 
-@contextlib.contextmanager
-def _errors_muted() -> Iterator[None]:
-    """Sends what C code writes to standard error to nowhere.
-
-    libinstpatch, which libfluidsynth asks about a file that it cannot load, complains there.
-    """
-    try:
-        kept = os.dup(2)
-    except OSError:  # closed (`2>&-`)
-        yield
-        return
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 def version() -> str:
     """Version of libfluidsynth, such as "2.3.1".
 
@@ -142,7 +121,8 @@ class Synth:
         for name, value in {"synth.sample-rate": sample_rate, "synth.gain": _GAIN}.items():
             self._fluid.fluid_settings_setnum(self._settings, name.encode(), value)
         synth = self._fluid.new_fluid_synth(self._settings)
-        with _errors_muted():
+        # libinstpatch, which libfluidsynth asks about a file that it cannot load, complains there.
+        with errors_muted():
             number = self._fluid.fluid_synth_sfload(synth, os.fsencode(path), 0)
         if number >= 0:
             self._font = self._fluid.fluid_synth_get_sfont_by_id(synth, number)
