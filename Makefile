@@ -6,6 +6,8 @@
 
 VENV := .venv
 LATEST_VENV := .venv-latest
+BEAM_VENV := .venv-beam
+COMMA := ,
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 # Debian packages that tests and reports use; other native code, libsndfile for one, comes inside
@@ -20,9 +22,10 @@ PY_VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info
 CONSTRAINTS := constraints/$(if $(filter 3.11 3.12,$(PY_VERSION)),full,latest).txt
 STAMP := $(VENV)/.made-with-python$(PY_VERSION)
 LATEST_STAMP := $(LATEST_VENV)/.made-with-python$(PY_VERSION)
+BEAM_STAMP := $(BEAM_VENV)/.made-with-python$(PY_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help system venv quickstart test test-slow test-latest lint format bench clean
+.PHONY: help system venv quickstart test test-slow test-latest test-beam lint format bench clean
 .DELETE_ON_ERROR:
 
 help: ## print this list
@@ -47,7 +50,7 @@ system: ## install the Debian packages that the project needs (apt-get, with sud
 
 venv: $(STAMP) ## make .venv: the package (editable), its extras and the developer tools
 
-# $(call make_venv,FOLDER,CONSTRAINTS): a pinned environment; a folder of another Python is replaced.
+# $(call make_venv,FOLDER,CONSTRAINTS,EXTRAS): a pinned environment; a folder of another Python is replaced.
 define make_venv
 	@case "$(PY_VERSION)" in \
 	  3.11|3.12|3.13) ;; \
@@ -59,15 +62,18 @@ define make_venv
 	@if [ "$$($(1)/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" != "$(PY_VERSION)" ]; then \
 	  echo "Making $(1) with Python $(PY_VERSION) and $(2)"; $(PYTHON) -m venv --clear $(1); fi
 	@rm -f $(1)/.made-with-python*
-	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(2) --editable '.[dev]'
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(2) --editable '.[$(3)]'
 	@touch $@
 endef
 
 $(STAMP): setup.py pyproject.toml $(CONSTRAINTS)
-	$(call make_venv,$(VENV),$(CONSTRAINTS))
+	$(call make_venv,$(VENV),$(CONSTRAINTS),dev)
 
 $(LATEST_STAMP): setup.py pyproject.toml constraints/latest.txt
-	$(call make_venv,$(LATEST_VENV),constraints/latest.txt)
+	$(call make_venv,$(LATEST_VENV),constraints/latest.txt,dev)
+
+$(BEAM_STAMP): setup.py pyproject.toml constraints/beam.txt
+	$(call make_venv,$(BEAM_VENV),constraints/beam.txt,dev$(COMMA)beam)
 
 quickstart: $(STAMP) ## train on embedded notes, write notes and a report into runs/quickstart
 	$(BIN)/gansynth_quickstart --run_dir=runs/quickstart
@@ -80,6 +86,9 @@ test-slow: $(STAMP) ## run the slow tests
 
 test-latest: $(LATEST_STAMP) ## run the fast subset on the newest TensorFlow (.venv-latest)
 	$(LATEST_VENV)/bin/python -m pytest -m "latest and not slow" $(PYTEST_ARGS)
+
+test-beam: $(BEAM_STAMP) ## compare TFDS's own NSynth builder with ours (.venv-beam, Python 3.11 or 3.12)
+	$(BEAM_VENV)/bin/python -m pytest -k genuine tests/prepare_nsynth_test.py $(PYTEST_ARGS)
 
 lint: $(STAMP) ## check style and format
 	$(BIN)/ruff check .
