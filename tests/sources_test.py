@@ -9,6 +9,7 @@ from experiments import small_experiment
 from note_writer_test import make_note, write
 
 from gansynth_tf.checkpoint import CheckpointError
+from gansynth_tf.cli.train import main
 from gansynth_tf.data import sources
 from gansynth_tf.data.note_reader import DataError
 from gansynth_tf.data.note_writer import writing_notes
@@ -186,3 +187,13 @@ def test_other_notes_are_refused(tmp_path, folder):
     write(folder, NOTES[:5])
     with pytest.raises(CheckpointError, match=r"trained on 6 notes, and these are 3"):
         Trainer(experiment, tmp_path / "run", lambda text: None).run()
+
+
+def test_a_missing_data_set_begins_no_run(tmp_path, capsys):
+    run_dir = tmp_path / "run"
+    flags = ["--config=tiny", f"--train_data_path={tmp_path}", f"--run_dir={run_dir}"]
+    assert main(flags) == 2
+    told = capsys.readouterr().err
+    assert f"train_data_path={tmp_path} holds no notes" in told
+    assert len(told.splitlines()) == 1
+    assert not run_dir.exists()

@@ -24,6 +24,7 @@ def define(values: flags.FlagValues) -> None:
 def train(values: flags.FlagValues) -> int:
     """Trains as the flags say; returns an exit code."""
     from gansynth_tf import callbacks, config, plan
+    from gansynth_tf.data import sources
     from gansynth_tf.training import CHECKPOINT_FOLDER, NonFiniteLossError, Trainer
 
     if not values.run_dir and not values.dry_run:
@@ -43,6 +44,11 @@ def train(values: flags.FlagValues) -> int:
     if values.dry_run:
         print(plan.describe(experiment))
         return 0
+    if not experiment.data.is_embedded:
+        try:  # before anything is begun that another data set would contradict
+            sources.find_folder(experiment.data)
+        except sources.DataError as error:
+            raise config.UserError(str(error)) from error
     narrator = Narrator()
     trainer = Trainer(experiment, run_dir, narrator.say)
     try:
