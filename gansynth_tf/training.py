@@ -200,6 +200,12 @@ class Trainer:
     def _refuse_other_notes(self, latest: checkpoint.Checkpoint, vocabulary: PitchVocabulary):
         with checkpoint.fitting(latest.path):
             before = tuple(latest.settings["pitches"]), tuple(latest.settings["counts"])
+        notes = latest.settings.get("notes", self.notes.fingerprint)  # older ones do not say it
+        if before == (vocabulary.pitches, vocabulary.counts) and notes != self.notes.fingerprint:
+            raise CheckpointError(
+                f"{latest.path} cannot be used: it was trained on other notes of the same pitches; "
+                f"is train_data_path={self.experiment.data.train_data_path} the same data set?"
+            )
         if before != (vocabulary.pitches, vocabulary.counts):
             raise CheckpointError(
                 f"{latest.path} cannot be used: it was trained on {sum(before[1]):,} notes, and "
@@ -243,6 +249,7 @@ class Trainer:
             "values": experiment.values,
             "pitches": list(vocabulary.pitches),
             "counts": list(vocabulary.counts),
+            "notes": self.notes.fingerprint,
         }
 
     def _load_notes(self) -> Notes:

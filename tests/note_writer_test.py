@@ -102,6 +102,12 @@ def test_an_earlier_data_set_is_replaced_whole(tmp_path, monkeypatch):
     assert len(list(tmp_path.glob("*.tfrecord-*"))) == 1
 
 
+def test_files_that_are_of_no_data_set_stay(tmp_path):
+    (tmp_path / "manifest.csv").write_text("my own")
+    write(tmp_path, [make_note(60)])
+    assert (tmp_path / "manifest.csv").read_text() == "my own"
+
+
 def test_nothing_is_written_when_a_note_is_refused(tmp_path):
     write(tmp_path, [make_note(60)])
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -189,6 +189,18 @@ def test_other_notes_are_refused(tmp_path, folder):
         Trainer(experiment, tmp_path / "run", lambda text: None).run()
 
 
+def test_other_notes_of_the_same_pitches_are_refused(tmp_path, folder):
+    experiment = small_experiment(train_data_path=str(folder), checkpoint_num_images=4)
+    Trainer(experiment, tmp_path / "run", lambda text: None).run()
+    sorted((tmp_path / "run" / "checkpoints").glob("*.npz"))[-1].unlink()
+    write(folder, NOTES)
+    Trainer(experiment, tmp_path / "run", lambda text: None).run()  # the same, written again
+    sorted((tmp_path / "run" / "checkpoints").glob("*.npz"))[-1].unlink()
+    write(folder, [dataclasses.replace(note, audio=0.5 * note.audio) for note in NOTES])
+    with pytest.raises(CheckpointError, match="trained on other notes of the same pitches"):
+        Trainer(experiment, tmp_path / "run", lambda text: None).run()
+
+
 def test_a_missing_data_set_begins_no_run(tmp_path, capsys):
     run_dir = tmp_path / "run"
     flags = ["--config=tiny", f"--train_data_path={tmp_path}", f"--run_dir={run_dir}"]

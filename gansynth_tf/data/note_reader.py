@@ -12,6 +12,7 @@ import os
 import pathlib
 import tempfile
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -24,7 +25,7 @@ from gansynth_tf.data.schema import QUALITIES
 from gansynth_tf.files import PathLike, write_atomically
 
 INDEX_FILE = "gansynth_index.npz"
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 # Of a TFRecord: length and its checksum before the content, the content's checksum after it.
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
 _NSYNTH_RATE = 16_000  # of versions whose features do not say it
@@ -105,7 +106,7 @@ def open_folder(
         tuple(shards),
         index["shard"],
         index["offset"],
-        fingerprint(mark),
+        str(index["content"]),
     )
 
 
@@ -210,13 +211,14 @@ def _make_index(
     progress: Callable[[int, int], object],
 ) -> dict[str, np.ndarray]:
     labels = builder.info.features["instrument"]["label"]
-    columns = collections.defaultdict(list)
+    columns, checksums = collections.defaultdict(list), []
     number = -1
     for split, shards in splits.items():
         for shard in shards:
             number += 1
             for offset, content in _records(shard):
                 row = _row(content, shard, audio_length)
+                checksums.append(str(zlib.crc32(content)))
                 start = row.pop("start")
                 row["label"] = labels.int2str(row["label"]) if labels.names else str(row["label"])
                 row |= {"split": split, "shard": number, "offset": offset + start}
@@ -230,6 +232,8 @@ def _make_index(
     types = {"id": np.str_, "split": np.str_, "label": np.str_, "qualities": bool}
     types |= {"shard": np.int64, "offset": np.int64}
     index = {name: np.array(values, types.get(name, np.int32)) for name, values in columns.items()}
+    # Of what the files hold, not of their names or times: a copy is the same set of notes.
+    index["content"] = np.array(fingerprint(columns["id"], checksums))
     ids, counts = np.unique(index["id"], return_counts=True)
     if (counts > 1).any():
         raise DataError(f"{path} holds note {ids[counts > 1][0]} more than once.")

@@ -206,6 +206,7 @@ def writing_notes(
         give the same files.
     """
     folder = pathlib.Path(folder)
+    had_notes = (folder / INFO_FILE).exists()
     with replacing_set(folder, INFO_FILE) as temporary:
         writer = NoteWriter(temporary, sample_rate, audio_length)
         try:
@@ -214,7 +215,7 @@ def writing_notes(
         finally:
             writer.close()
         written = {path.name for path in temporary.iterdir()}
-    for pattern in _BESIDE:
+    for pattern in _BESIDE if had_notes else ():  # else they are somebody's own
         for old in folder.glob(pattern):
             if old.name not in written:
                 old.unlink()
