@@ -223,6 +223,25 @@ class Observers:
                 self.writer.close()
 
 
+class NoObservers:
+    """In place of Observers where another worker, the chief, watches the run."""
+
+    def __init__(self, *_):
+        pass
+
+    def stage_begins(self, state: RunState) -> None:
+        """Nothing is written."""
+
+    def step_done(self, state: RunState, terms: dict[str, float], is_last: bool = True) -> None:
+        """Nothing is written."""
+
+    def samples(self, state: RunState, fade: float | None) -> None:
+        """Nothing is written."""
+
+    def close(self) -> None:
+        """Nothing is written."""
+
+
 @contextlib.contextmanager
 def _writing_events(folder: pathlib.Path) -> Iterator[None]:
     """Within it, what TensorFlow raises is an OSError that names the folder."""

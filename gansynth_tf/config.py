@@ -95,6 +95,8 @@ _HELP = {
     "precision": "float32, tensorfloat32 (products on GPUs) or mixed_bfloat16.",
     "jit_compile": "Whether XLA compiles the step.",
     "steps_per_execution": "Steps between two returns to Python; Ctrl-C waits for them.",
+    "strategy": "Where to train: auto, one_device, mirrored (all GPUs) or multi_worker (TF_CONFIG).",
+    "minibatch_stddev": "The critic's minibatch statistic: of each replica's notes, or global.",
     "log_seconds": "Seconds between progress lines.",
     "checkpoint_num_images": "Images between checkpoints; 0: none.",
     "checkpoint_minutes": "Minutes between checkpoints; 0: none.",

@@ -85,10 +85,14 @@ class StepFunction:
         self.terms: tuple[str, ...] = ()
         self._run = tf.function(self._steps, reduce_retracing=True)
         update = tf.function(model.update, jit_compile=True) if config.jit_compile else None
-        # A function of its own, which TensorFlow optimises alike in a loop and outside of one: else
-        # steps that are taken together would be rounded otherwise than one by one.
-        self._replica_step = tf.function(functools.partial(model.train_step, update=update))
+        self._train_step = functools.partial(model.train_step, update=update)
         self._strategy = strategy
+        # A function of its own, which TensorFlow optimises alike in a loop and outside of one: else
+        # steps that are taken together would be rounded otherwise than one by one. Replicas that
+        # meet in the midst of the step cannot do so from within such a function.
+        mirrors = tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy
+        meets = isinstance(strategy, mirrors)
+        self._replica_step = self._step_terms if meets else tf.function(self._step_terms)
 
     def __call__(self, batches: Iterator, first_step: int, fades: list[float]) -> tf.Tensor:
         return self._run(batches, tf.constant(first_step, tf.int64), tf.constant(fades, tf.float32))
@@ -103,8 +107,11 @@ class StepFunction:
         return rows.stack()
 
     def _step(self, batch: dict[str, tf.Tensor], step: tf.Tensor, fade: tf.Tensor):
-        data = {**batch, "step": step, "fade": fade}
-        terms = self._strategy.run(self._replica_step, (data,))
-        terms = {name: self._strategy.reduce("SUM", value, None) for name, value in terms.items()}
+        terms = self._strategy.run(self._replica_step, ({**batch, "step": step, "fade": fade},))
+        return self._strategy.reduce("SUM", terms, None)
+
+    def _step_terms(self, data: dict[str, tf.Tensor]):
+        """This replica's part of every loss term, as one array [m]."""
+        terms = self._train_step(data)
         self.terms = tuple(terms)
         return tf.stack(list(terms.values()))

@@ -13,6 +13,7 @@ from gansynth_tf.cadence import CadenceConfig
 from gansynth_tf.data import sources
 from gansynth_tf.data.pipeline import PipelineConfig
 from gansynth_tf.data.sources import DataConfig
+from gansynth_tf.distribution import DistributionConfig
 from gansynth_tf.execution import ExecutionConfig
 from gansynth_tf.losses import LossConfig
 from gansynth_tf.model import ModelConfig, OptimizerConfig, PitchVocabulary
@@ -62,6 +63,7 @@ ROOMS = (
     DataConfig,
     PipelineConfig,
     ExecutionConfig,
+    DistributionConfig,
     CadenceConfig,
     RunConfig,
 )
@@ -160,6 +162,7 @@ class Experiment:
     data: DataConfig
     pipeline: PipelineConfig
     execution: ExecutionConfig
+    distribution: DistributionConfig
     cadence: CadenceConfig
     run: RunConfig
 
@@ -200,6 +203,7 @@ class Experiment:
             data=build(DataConfig),
             pipeline=build(PipelineConfig),
             execution=build(ExecutionConfig),
+            distribution=build(DistributionConfig),
             cadence=build(CadenceConfig),
             run=build(RunConfig),
         )

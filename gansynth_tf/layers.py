@@ -53,22 +53,37 @@ def box_downscale(x: tf.Tensor, factors: tuple[int, int]) -> tf.Tensor:
     return tf.nn.avg_pool2d(x, factors, factors, "VALID")
 
 
-def minibatch_stddev(x: tf.Tensor, groups: int = 1, epsilon: float = 1e-6) -> tf.Tensor:
+def minibatch_stddev(
+    x: tf.Tensor, groups: int = 1, epsilon: float = 1e-6, across_replicas: bool = False
+) -> tf.Tensor:
     """[batch, time, freq, channels] -> [batch, time, freq, channels + 1].
 
     The new channel is one number: the standard deviation over the batch, averaged over all
     features. With ``groups``, the batch holds that many batches one after the other, each with
-    its own number.
+    its own number. ``across_replicas`` takes it over the global batch.
     """
     _, time, freq, channels = x.shape
     grouped = tf.reshape(x, [groups, -1, time, freq, channels])
     # tf.nn.moments holds the mean constant when it differentiates: nothing to a gradient, but the
     # gradient penalty differentiates twice, and the original's weights were trained that way.
-    _, variance = tf.nn.moments(grouped, axes=[1])  # [groups, time, freq, channels]
+    variance = global_variance(grouped) if across_replicas else tf.nn.moments(grouped, axes=[1])[1]
+    # [groups, time, freq, channels]
     stddev = tf.reduce_mean(tf.sqrt(variance + epsilon), axis=[1, 2, 3])  # [groups]
     extra = tf.repeat(stddev, tf.shape(grouped)[1])  # [batch]
     extra = tf.broadcast_to(tf.reshape(extra, [-1, 1, 1, 1]), [tf.shape(x)[0], time, freq, 1])
     return tf.concat([x, extra], axis=-1)
+
+
+def global_variance(x: tf.Tensor) -> tf.Tensor:
+    """[groups, batch, ...] -> [groups, ...], over the batches of all replicas, each as large.
+
+    As with tf.nn.moments, the mean is held constant when it is differentiated.
+    """
+    replicas = tf.distribute.get_replica_context()
+    mean = replicas.all_reduce("MEAN", tf.reduce_mean(x, axis=1, keepdims=True))
+    squares = tf.math.squared_difference(x, tf.stop_gradient(mean))
+    # Differentiable, and its gradient as well: both are sums over replicas.
+    return replicas.all_reduce("MEAN", tf.reduce_mean(squares, axis=1))
 
 
 @tf.custom_gradient

@@ -184,12 +184,14 @@ class GANSynth(keras.Model):
         scale_offset: np.ndarray | None = None,
         seed: int = 0,
         image_type: str = "float32",
+        global_stddev: bool = False,
     ):
         """A model with its first weights.
 
         Args:
           scale_offset: the fitted normaliser's numbers (NormalizerConfig.fit).
           image_type: of the images inside the networks, "float32" or "bfloat16".
+          global_stddev: whether the critic's minibatch statistic is that of all replicas' notes.
         """
         super().__init__(name="gansynth")
         if scale_offset is None:
@@ -206,7 +208,9 @@ class GANSynth(keras.Model):
         self.generator = make(config.networks, **shared)
         self.ema_generator = make(config.networks, name="ema_generator", **shared)
         self.ema_generator.trainable = False
-        self.discriminator = networks.make_discriminator(config.networks, **shared)
+        self.discriminator = networks.make_discriminator(
+            config.networks, **shared, global_stddev=global_stddev
+        )
         # Same seed, same names, same weights: the average starts equal to what it averages.
         self.stage: Stage | None = None
         self.built = True
@@ -405,13 +409,23 @@ class GANSynth(keras.Model):
 
     def update_average(self) -> None:
         """Moves the averaged generator towards the trained one, in the blocks in use."""
-        pairs = zip(
-            self.ema_generator.block_variables(self.num_blocks),
-            self.generator.block_variables(self.num_blocks),
-            strict=True,
-        )
-        for average, variable in pairs:
-            average.assign_sub((1.0 - self.optimizer_config.ema_decay) * (average - variable))
+        rate = 1.0 - self.optimizer_config.ema_decay
+
+        def move(average: tf.Variable, variable: tf.Variable):
+            average.assign(average - rate * (average - variable))
+
+        def move_all(strategy: tf.distribute.Strategy):
+            for average, variable in zip(
+                self.ema_generator.block_variables(self.num_blocks),
+                self.generator.block_variables(self.num_blocks),
+                strict=True,
+            ):
+                update = strategy.extended.update
+                update(average.value, move, args=(variable.value,), group=False)
+
+        # Every device from its own copy of the weights, which are the same: assigned within a
+        # replica, the averages would be averaged over replicas by way of the network.
+        tf.distribute.get_replica_context().merge_call(move_all)
 
     def _global_mean(self, term: tf.Tensor):
         """A term of this replica, by example -> its sum over the global batch size."""

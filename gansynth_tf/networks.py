@@ -156,10 +156,11 @@ def make_discriminator(
     seed: int,
     name: str = "discriminator",
     image_type: str = "float32",
+    global_stddev: bool = False,
 ) -> "Discriminator":
     """The discriminator of ``config``."""
     network = SimpleDiscriminator if config.simple_arch else Discriminator
-    return network(config, normalizer, seed, name, image_type)
+    return network(config, normalizer, seed, name, image_type, global_stddev)
 
 
 # --- Generator ---
@@ -328,11 +329,14 @@ class Discriminator(keras.Model):
         seed: int,
         name: str = "discriminator",
         image_type: str = "float32",
+        global_stddev: bool = False,
     ):
+        """``global_stddev``: whether the minibatch statistic is that of all replicas' notes."""
         super().__init__(name=name)
         self.config = config
         self.normalizer = normalizer
         self.image_type = image_type
+        self.global_stddev = global_stddev
         self.blocks = [
             self._make_block(block, seed)
             for block in range(1, config.resolutions.num_resolutions + 1)
@@ -371,7 +375,10 @@ class Discriminator(keras.Model):
                 smaller = box_downscale(normalized, resolutions.step())
                 older = self.blocks[num_blocks - 2].features(smaller)
                 x = fade * x + (1.0 - fade) * older
-        return self.head(layers.minibatch_stddev(tf.cast(x, tf.float32), groups))
+        x = layers.minibatch_stddev(
+            tf.cast(x, tf.float32), groups, across_replicas=self.global_stddev
+        )
+        return self.head(x)
 
     def active_variables(self, num_blocks: int, fading: bool) -> list:
         """Trainable variables that the output depends on."""

@@ -12,13 +12,21 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import tensorflow as tf
 
 from gansynth_tf import callbacks, checkpoint
 from gansynth_tf.cadence import Every
 from gansynth_tf.checkpoint import CheckpointError, RunState
 from gansynth_tf.data import pipeline, sources
 from gansynth_tf.data.notes import Notes
+from gansynth_tf.distribution import (
+    DistributionError,
+    PeerStop,
+    check_batches,
+    distribute_batches,
+    find_cluster,
+    fingerprints_agree,
+    make_strategy,
+)
 from gansynth_tf.execution import StepFunction
 from gansynth_tf.experiment import Experiment
 from gansynth_tf.files import remove_temporaries
@@ -111,6 +119,7 @@ class Trainer:
     ):
         self.experiment = experiment
         self.run_dir = pathlib.Path(run_dir)
+        self.cluster = find_cluster(experiment.distribution)
         self._tell = say
         self.interruption = None
         self._holds_folder = False
@@ -124,10 +133,12 @@ class Trainer:
     def holding_folder(self) -> Iterator[None]:
         """Within it, no other trainer runs in the run folder. ``run`` asks for it by itself.
 
+        Of several workers, the chief holds it for all.
+
         Raises:
           OSError: another one does.
         """
-        if self._holds_folder:
+        if self._holds_folder or not self.cluster.is_chief:
             yield
             return
         with checkpoint.held(self.run_dir):
@@ -143,6 +154,7 @@ class Trainer:
         Raises:
           NonFiniteLossError: a loss term or weight is not finite; the last good checkpoint stays.
           CheckpointError: there are checkpoints, but none to go on from.
+          DistributionError: the devices or workers cannot do it together.
           OSError: the run folder cannot be written, or another process trains in it.
         """
         with self.holding_folder():
@@ -155,17 +167,45 @@ class Trainer:
             self._refuse_unknown_stage(latest)
         if latest and self._is_finished(latest.state):
             return Outcome(latest.state, finished=True, was_finished=True)
-        # Asked for before any work, so that a folder that cannot be written is no surprise later.
-        folder.mkdir(parents=True, exist_ok=True)
-        self._remove_temporaries()
+        if self.cluster.is_chief:
+            # Asked for before any work, so that a folder that cannot be written is no surprise.
+            folder.mkdir(parents=True, exist_ok=True)
+            self._remove_temporaries()
+        self._set_up_devices()
         with Interruption(self._tell) as interruption:
             self.interruption = interruption
+            self.peers = None
+            if self.cluster.num_workers > 1:
+                self.peers = PeerStop(lambda: interruption.received is not None, folder)
             with contextlib.suppress(_StopError):
                 self._train(latest)
         if not self._is_finished(self.state):
-            return Outcome(self.state, False, signal=interruption.received)
+            # Where nobody signalled this worker, it stopped because another one was told to.
+            return Outcome(self.state, False, signal=interruption.received or signal.SIGTERM)
         self.say(f"Finished: {self.state.images:,} images in {self.state.seconds:.0f} s.")
         return Outcome(self.state, finished=True)
+
+    def _set_up_devices(self) -> None:
+        """Before anything else of TensorFlow, which several workers ask for."""
+        experiment, cluster = self.experiment, self.cluster
+        limit = experiment.schedule.train_time_limit
+        if cluster.num_workers > 1 and limit is not None:
+            raise DistributionError(
+                f"train_time_limit={limit:g} cannot be combined with several workers, each of which "
+                f"has a clock of its own: give total_num_images in its place."
+            )
+        if cluster.num_workers > 1:
+            self.say(f"Worker {cluster.index} of {cluster.num_workers}: waiting for the others.")
+        self.strategy = make_strategy(experiment.distribution, cluster)
+        check_batches(self.strategy, experiment.schedule.stages())
+        replicas = self.strategy.num_replicas_in_sync
+        if replicas > 1:
+            if experiment.execution.jit_compile:
+                raise DistributionError(
+                    f"jit_compile cannot be combined with the {replicas} replicas of "
+                    f"strategy={experiment.distribution.strategy}, which meet in the midst of a step."
+                )
+            self.say(f"Training on {replicas} replicas of {cluster.num_workers} workers.")
 
     def _train(self, latest: checkpoint.Checkpoint | None) -> None:
         """Goes through the stages, to the last one's end or until a signal asks to stop."""
@@ -231,8 +271,8 @@ class Trainer:
         experiment.execution.set_up()
         if warning := experiment.execution.warning():
             self.say(warning)
-        strategy = tf.distribute.get_strategy()
-        with strategy.scope():
+        self._refuse_other_workers(latest)
+        with self.strategy.scope():
             self.model = GANSynth(
                 config,
                 experiment.losses,
@@ -240,17 +280,40 @@ class Trainer:
                 numbers,
                 experiment.run.seed,
                 experiment.execution.image_type,
+                experiment.distribution.minibatch_stddev == "global",
             )
         if latest:
             with checkpoint.fitting(latest.path):
                 restore_networks(self.model, latest.arrays)
             self.say(f"Going on from {latest.path.name}: {self.state.images:,} images.")
+            replicas = latest.settings.get("replicas", 1)
+            if replicas != self.strategy.num_replicas_in_sync:
+                self.say(
+                    f"Trained on {_counted(replicas, 'replica')} before, now on "
+                    f"{_counted(self.strategy.num_replicas_in_sync, 'replica')}."
+                )
         self.settings = {
             "values": experiment.values,
             "pitches": list(vocabulary.pitches),
             "counts": list(vocabulary.counts),
             "notes": self.notes.fingerprint,
+            "replicas": self.strategy.num_replicas_in_sync,
         }
+
+    def _refuse_other_workers(self, latest: checkpoint.Checkpoint | None) -> None:
+        """Workers that differ in flags, notes or checkpoint would train a model that is none."""
+        if self.cluster.num_workers == 1:
+            return
+        own = {"train_data_path", "cache_dir"}  # may be other places with the same in them
+        values = {name: v for name, v in self.experiment.values.items() if name not in own}
+        state = (self.state.stage, self.state.images, self.state.steps, self.state.stage_done)
+        known = (sorted(values.items()), self.notes.fingerprint, state, latest and latest.path.name)
+        if not fingerprints_agree(self.strategy, self.cluster, repr(known)):
+            raise DistributionError(
+                f"The workers differ: worker {self.cluster.index} has "
+                f"{latest.path.name if latest else 'no checkpoint'} in {self.run_dir}; all need the "
+                f"same flags, the same notes, and a run folder that they share."
+            )
 
     def _load_notes(self) -> Notes:
         experiment = self.experiment
@@ -284,31 +347,36 @@ class Trainer:
         experiment, cadence = self.experiment, self.experiment.cadence
         resuming = latest is not None and latest.state.stage == stage.index
         self.state = dataclasses.replace(self.state, stage=stage.index, stage_done=False)
-        strategy = tf.distribute.get_strategy()
-        with strategy.scope():
+        with self.strategy.scope():
             self.model.begin_stage(stage)
         if resuming and not latest.state.stage_done:
             with checkpoint.fitting(latest.path):
                 restore_optimizers(self.model, latest.arrays)
-        batches = pipeline.stage_batches(
-            self.notes,
-            self.labels,
-            self.model.encoder,
-            stage,
-            experiment.pipeline,
-            experiment.run.seed,
-            self.state.images,
-            cache_folder=self.run_dir / CACHE_FOLDER,
-            progress=self._stop_if_asked,
-        )
-        take_steps = StepFunction(self.model, strategy, experiment.execution)
-        observers = callbacks.Observers(experiment, self.run_dir, self.model, stage, self.say)
+        first_image = self.state.images
+
+        def make_batches(share: pipeline.Share):
+            return pipeline.stage_batches(
+                self.notes,
+                self.labels,
+                self.model.encoder,
+                stage,
+                experiment.pipeline,
+                experiment.run.seed,
+                first_image,
+                share=share,
+                cache_folder=self._cache_folder(),
+                progress=self._stop_if_asked,
+            )
+
+        batches = distribute_batches(self.strategy, make_batches)
+        take_steps = StepFunction(self.model, self.strategy, experiment.execution)
+        observe = callbacks.Observers if self.cluster.is_chief else callbacks.NoObservers
+        observers = observe(experiment, self.run_dir, self.model, stage, self.say)
         observers.stage_begins(self.state)
         save_images = Every(cadence.checkpoint_num_images, self.state.images)
         save_seconds = Every(60 * cadence.checkpoint_minutes, self.state.seconds)
         sample_images = Every(cadence.save_summaries_num_images, self.state.images)
         started, seconds_before = None, self.state.seconds
-        batches = iter(batches)
         # A stage has ended before its first step where only its samples could not be written.
         while not self._stage_ended(stage):
             rows = take_steps(batches, self.state.steps, self._coming_fades(stage)).numpy()
@@ -333,7 +401,7 @@ class Trainer:
             if sample_images.due(self.state.images):
                 with self._saved_at_least():
                     observers.samples(self.state, self._sample_fade(stage))
-            if self.interruption.received is not None:
+            if self._all_stop():
                 with self._saved_at_least():
                     observers.close()
                 self._save()
@@ -346,6 +414,17 @@ class Trainer:
             observers.close()
         self.state = dataclasses.replace(self.state, stage_done=True)
         self._save()
+
+    def _cache_folder(self) -> pathlib.Path:
+        """Of --cache=disk; each worker has its own, for they may share the run folder's disk."""
+        index = self.cluster.index
+        return self.run_dir / (f"{CACHE_FOLDER}_{index}" if index else CACHE_FOLDER)
+
+    def _all_stop(self) -> bool:
+        """Whether to stop after this step; all workers do so after the same one."""
+        if self.peers is not None:
+            return self.peers.stop_now()
+        return self.interruption.received is not None
 
     @contextlib.contextmanager
     def _saved_at_least(self) -> Iterator[None]:
@@ -413,12 +492,19 @@ class Trainer:
         return f"the last checkpoint, {kept[-1].name}, is untouched."
 
     def _save(self) -> None:
+        arrays = self._finite_arrays()
+        if not self.cluster.is_chief:
+            return
         path = checkpoint.save(
             self.run_dir / CHECKPOINT_FOLDER,
-            self._finite_arrays(),
+            arrays,
             self.state,
             self.settings,
             self.experiment.cadence.keep_checkpoints,
             self.say,
         )
         self.say(f"Saved {path.name}.")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -33,7 +33,7 @@ LAYERS = (
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"}
     | {"evaluation.soundfont_range"},
     {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"}
-    | {"execution", "inspection"},
+    | {"distribution", "execution", "inspection"},
     {"config", "report", "quickstart"}
     | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"}
     | {"cli.data", "cli.inspect_data"}

@@ -25,6 +25,7 @@ def train(values: flags.FlagValues) -> int:
     """Trains as the flags say; returns an exit code."""
     from gansynth_tf import callbacks, config, plan
     from gansynth_tf.data import sources
+    from gansynth_tf.distribution import DistributionError
     from gansynth_tf.training import CHECKPOINT_FOLDER, NonFiniteLossError, Trainer
 
     if not values.run_dir and not values.dry_run:
@@ -50,12 +51,15 @@ def train(values: flags.FlagValues) -> int:
         except sources.DataError as error:
             raise config.UserError(str(error)) from error
     narrator = Narrator()
-    trainer = Trainer(experiment, run_dir, narrator.say)
     try:
+        trainer = Trainer(experiment, run_dir, narrator.say)
         with trainer.holding_folder():
-            if config.read_settings(run_dir) != experiment.values:
+            is_new = config.read_settings(run_dir) != experiment.values
+            if is_new and trainer.cluster.is_chief:
                 config.write_settings(run_dir, experiment.values)
             outcome = trainer.run()
+    except DistributionError as error:
+        raise config.UserError(str(error)) from error
     except NonFiniteLossError as error:
         print(f"gansynth_train: {error}", file=sys.stderr)
         return FAILED

@@ -58,6 +58,15 @@ class PipelineConfig:
             )
 
 
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """The part of every global batch that is for ``count`` replicas from ``first`` on, of all."""
+
+    first: int = 0
+    count: int = 1
+    total: int = 1
+
+
 def note_order(images: tf.Tensor, num_notes: int, seed: int) -> tf.Tensor:
     """Image counts [n] int64 -> indices of notes [n]: each epoch its own shuffled order."""
     epochs, positions = images // num_notes, images % num_notes  # [n], [n]
@@ -79,27 +88,27 @@ def stage_batches(
     first_image: int,
     *,
     cache_folder: str | pathlib.Path = "cache",
-    worker: int = 0,
-    num_workers: int = 1,
+    share: Share = Share(),
     progress: Callable[[int, int], None] | None = None,
 ) -> tf.data.Dataset:
     """Endless batches of ``stage``, from ``first_image`` on: {"specgrams", "labels"}.
 
     ``specgrams`` are [batch, time, freq, 2] as ``encoder`` gives them; with
     ``specgram_on="device"`` there are "waves" [batch, audio_length] in their place. ``labels`` are
-    [batch] int32. Shapes are static.
+    [batch] int32. Shapes are static. Of every global batch there is one batch for each replica of
+    the ``share``, in the replicas' order.
 
     Args:
       notes: what to draw from.
       labels: of the notes [n].
       cache_folder: of cache="disk", where the config names none.
-      worker, num_workers: which part of each global batch to make, of how many.
+      share: which replicas' parts of each global batch to make.
       progress: told of (done, total) while notes are encoded for a cache.
     """
-    batch_size = stage.batch_size // num_workers
-    if stage.batch_size % num_workers:
+    batch_size = stage.batch_size // share.total
+    if stage.batch_size % share.total:
         raise ValueError(
-            f"A batch of {stage.batch_size} cannot be divided among {num_workers} workers."
+            f"A batch of {stage.batch_size} cannot be divided among {share.total} replicas."
         )
     finish = tf.identity
     if config.cache == "memory":
@@ -114,17 +123,18 @@ def stage_batches(
     name = "waves" if config.specgram_on == "device" else "specgrams"
     all_labels = tf.constant(labels)
 
-    def make(start: tf.Tensor):
-        images = start + worker * batch_size + tf.range(batch_size, dtype=tf.int64)
+    def make(count: tf.Tensor):
+        step, replica = count // share.count, share.first + count % share.count
+        start = first_image + step * stage.batch_size + replica * batch_size
+        images = start + tf.range(batch_size, dtype=tf.int64)
         chosen = note_order(images, len(notes), seed)
         found = tf.numpy_function(read, [chosen], sample.dtype, stateful=False)
         found.set_shape([batch_size, *sample.shape[1:]])
         return {name: finish(found), "labels": tf.gather(all_labels, chosen)}
 
-    last = np.iinfo(np.int64).max - stage.batch_size
-    starts = tf.data.Dataset.range(first_image, last, stage.batch_size)
-    parallel = 2 if config.cache == "none" else 1
-    return starts.map(make, num_parallel_calls=parallel, deterministic=True).prefetch(2)
+    parallel = 2 * share.count if config.cache == "none" else 1
+    batches = tf.data.Dataset.counter().map(make, num_parallel_calls=parallel, deterministic=True)
+    return batches.prefetch(2 * share.count)
 
 
 # --- Encoded notes ---
