@@ -6,6 +6,8 @@ import sys
 SMALL = (
     ("synth", "--config=mel_if_hires", "--seconds=0.2"),
     ("step", "--config=tiny", "--seconds=0.5"),
+    ("distribute", "--config=tiny", "--seconds=0.5"),
+    ("scaling", "--config=mel_if_hires"),
     ("codec", "--config=mel_if_hires", "--seconds=0.5"),
     ("pipeline", "--config=tiny", "--seconds=0.5"),
     ("storage", "--config=tiny", "--seconds=0.2"),

@@ -16,6 +16,7 @@ from benchmarks import command
 from benchmarks.measuring import convolution_rate, seconds, show
 from gansynth_tf import costs
 from gansynth_tf.config import UserError
+from gansynth_tf.distribution import distribute_batches
 from gansynth_tf.execution import ExecutionConfig, StepFunction
 from gansynth_tf.experiment import Experiment
 from gansynth_tf.model import GANSynth
@@ -40,7 +41,7 @@ def ceiling_seconds(networks: NetworkConfig, num_blocks: int, batch: int) -> flo
 
 
 def make_model(experiment: Experiment) -> GANSynth:
-    """The experiment's networks with their first weights."""
+    """The experiment's networks with their first weights, for the strategy in whose scope it is."""
     config = experiment.planned_model_config()
     if config.normalizer.data_normalizer == "specgrams_freq_normalizer":
         raise UserError(
@@ -60,7 +61,8 @@ def make_model(experiment: Experiment) -> GANSynth:
 def step_function(
     model: GANSynth, stage: Stage, execution: ExecutionConfig
 ) -> Callable[[], object]:
-    """An execution of the stage on noise, as the trainer's."""
+    """An execution of the stage on noise, as the trainer's, by the strategy in whose scope it is."""
+    strategy = tf.distribute.get_strategy()
     networks, batch = model.config.networks, stage.batch_size
     model.begin_stage(stage)
     data = {
@@ -69,8 +71,8 @@ def step_function(
         ),
         "labels": tf.zeros([batch], tf.int32),
     }
-    batches = iter(tf.data.Dataset.from_tensors(data).repeat())
-    take_steps = StepFunction(model, tf.distribute.get_strategy(), execution)
+    batches = distribute_batches(strategy, lambda _: tf.data.Dataset.from_tensors(data).repeat())
+    take_steps = StepFunction(model, strategy, execution)
     return lambda: take_steps(batches, 0, [0.5] * execution.steps_per_execution)
 
 
@@ -97,20 +99,31 @@ def measure(model: GANSynth, stage: Stage, least: float, execution: ExecutionCon
     return dict(zip(COLUMNS, values, strict=True))
 
 
+def wanted_stages(experiment: Experiment, values: flags.FlagValues) -> list[Stage]:
+    """The stages that --stages names, or all.
+
+    Raises:
+      UserError: there is no such stage.
+    """
+    stages = experiment.schedule.stages()
+    if values.stages is None:
+        return stages
+    wanted = command.whole_numbers("stages", values.stages, 0, len(stages) - 1)
+    return [stages[index] for index in wanted]
+
+
 def run(experiment: Experiment, values: flags.FlagValues) -> None:
     """Measures the chosen stages and shows them."""
+    stages = wanted_stages(experiment, values)
     model = make_model(experiment)
-    stages = experiment.schedule.stages()
-    if values.stages is not None:
-        wanted = command.whole_numbers("stages", values.stages, 0, len(stages) - 1)
-        stages = [stages[index] for index in wanted]
     rows = [measure(model, stage, values.seconds, experiment.execution) for stage in stages]
     show(command.title("step", experiment), COLUMNS, rows)
 
 
-def _define(values: flags.FlagValues) -> None:
+def define_stages(values: flags.FlagValues) -> None:
+    """--stages."""
     flags.DEFINE_list("stages", None, "Stages to measure; default: all.", flag_values=values)
 
 
 if __name__ == "__main__":
-    command.main("benchmarks.step", __doc__, run, _define)
+    command.main("benchmarks.step", __doc__, run, define_stages)

@@ -8,8 +8,10 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -28,6 +30,14 @@ _EXAMPLE = (
 
 class DistributionError(Exception):
     """The devices or workers asked for are not there, or cannot share the work; one sentence."""
+
+
+class PeerLostError(Exception):
+    """Another worker has ended: this one cannot go on, but the run can be started again."""
+
+
+# What TensorFlow raises, soon or late, where a worker is gone.
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,6 +213,26 @@ def fingerprints_agree(strategy: tf.distribute.Strategy, cluster: Cluster, text:
     return bool((everyones == everyones[0]).all())
 
 
+@contextlib.contextmanager
+def peers_needed(cluster: Cluster) -> Iterator[None]:
+    """Within it, what TensorFlow raises because another worker has ended is a PeerLostError."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        lost = cluster.num_workers > 1 and "ollective" in error.message
+        if not lost and not (cluster.num_workers > 1 and isinstance(error, _LOST)):
+            raise
+        raise PeerLostError(
+            "Another worker has ended or cannot be reached; this one ends too. Start all of them "
+            "again: they go on from the last checkpoint."
+        ) from error
+
+
+def _complain_of_others(failure: threading.ExceptHookArgs) -> None:
+    if not issubclass(failure.exc_type, tf.errors.OpError):
+        threading.__excepthook__(failure)
+
+
 class PeerStop:
     """Has all workers stop after the same step once one of them is asked to.
 
@@ -210,9 +240,19 @@ class PeerStop:
     of maintenance too. What is saved, and how the process ends, is the trainer's business.
     """
 
-    def __init__(self, is_asked: Callable[[], bool], folder: str | os.PathLike):
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy,
+        cluster: Cluster,
+        is_asked: Callable[[], bool],
+        folder: str | os.PathLike,
+    ):
         """``is_asked``: whether this worker is. ``folder``: no checkpoint of TensorFlow's in it."""
-        self._is_time = False
+        self._strategy, self._cluster, self._is_time = strategy, cluster, False
+        # The handler calls what TensorFlow warns of, and a thread of it complains of a lost worker,
+        # which the next step tells.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        threading.excepthook = _complain_of_others
         handler = tf.distribute.experimental.PreemptionCheckpointHandler
         self._handler = handler(
             tf.distribute.cluster_resolver.TFConfigClusterResolver(),
@@ -229,3 +269,7 @@ class PeerStop:
         """Whether to stop now; must be asked once after every execution, by every worker."""
         self._handler.save_checkpoint_if_preempted()
         return self._is_time
+
+    def wait(self) -> None:
+        """Returns when every worker has come here."""
+        fingerprints_agree(self._strategy, self._cluster, "")

@@ -26,6 +26,7 @@ from gansynth_tf.distribution import (
     find_cluster,
     fingerprints_agree,
     make_strategy,
+    peers_needed,
 )
 from gansynth_tf.execution import StepFunction
 from gansynth_tf.experiment import Experiment
@@ -155,6 +156,7 @@ class Trainer:
           NonFiniteLossError: a loss term or weight is not finite; the last good checkpoint stays.
           CheckpointError: there are checkpoints, but none to go on from.
           DistributionError: the devices or workers cannot do it together.
+          PeerLostError: another worker has ended.
           OSError: the run folder cannot be written, or another process trains in it.
         """
         with self.holding_folder():
@@ -176,9 +178,12 @@ class Trainer:
             self.interruption = interruption
             self.peers = None
             if self.cluster.num_workers > 1:
-                self.peers = PeerStop(lambda: interruption.received is not None, folder)
-            with contextlib.suppress(_StopError):
+                asked = self._is_asked_to_stop
+                self.peers = PeerStop(self.strategy, self.cluster, asked, folder)
+            with contextlib.suppress(_StopError), peers_needed(self.cluster):
                 self._train(latest)
+                if self.peers is not None:
+                    self.peers.wait()  # for the chief, which may still be writing
         if not self._is_finished(self.state):
             # Where nobody signalled this worker, it stopped because another one was told to.
             return Outcome(self.state, False, signal=interruption.received or signal.SIGTERM)
@@ -213,13 +218,18 @@ class Trainer:
         for stage in self.experiment.schedule.stages():
             if self._is_behind(stage):
                 continue
-            self._stop_if_asked()
-            self._run_stage(stage, latest)
+            if self.peers is None:  # several workers stop after a step that they agree on
+                self._stop_if_asked()
+            if not self._run_stage(stage, latest):
+                return
             latest = None
+
+    def _is_asked_to_stop(self) -> bool:
+        return self.interruption.received is not None
 
     def _stop_if_asked(self, *_) -> None:
         """Ends ``_train`` if a signal came; also for use as a progress callback."""
-        if self.interruption.received is not None:
+        if self._is_asked_to_stop():
             raise _StopError
 
     def _remove_temporaries(self) -> None:
@@ -343,7 +353,8 @@ class Trainer:
 
     # --- One stage ---
 
-    def _run_stage(self, stage: Stage, latest: checkpoint.Checkpoint | None) -> None:
+    def _run_stage(self, stage: Stage, latest: checkpoint.Checkpoint | None) -> bool:
+        """Trains in ``stage``; returns whether it came to its end."""
         experiment, cadence = self.experiment, self.experiment.cadence
         resuming = latest is not None and latest.state.stage == stage.index
         self.state = dataclasses.replace(self.state, stage=stage.index, stage_done=False)
@@ -405,7 +416,7 @@ class Trainer:
                 with self._saved_at_least():
                     observers.close()
                 self._save()
-                return
+                return False
             if any([save_images.due(self.state.images), save_seconds.due(self.state.seconds)]):
                 self._save()
         self._finite_arrays()  # refused before samples are drawn with them
@@ -414,6 +425,7 @@ class Trainer:
             observers.close()
         self.state = dataclasses.replace(self.state, stage_done=True)
         self._save()
+        return True
 
     def _cache_folder(self) -> pathlib.Path:
         """Of --cache=disk; each worker has its own, for they may share the run folder's disk."""
@@ -424,7 +436,7 @@ class Trainer:
         """Whether to stop after this step; all workers do so after the same one."""
         if self.peers is not None:
             return self.peers.stop_now()
-        return self.interruption.received is not None
+        return self._is_asked_to_stop()
 
     @contextlib.contextmanager
     def _saved_at_least(self) -> Iterator[None]:

@@ -161,18 +161,29 @@ def test_on_the_device_the_same_specgrams_within_float_noise():
 
 
 @pytest.mark.parametrize("cache", ["none", "memory"])
-def test_workers_share_the_global_batch(cache):
-    whole = batches(4, cache)
-    parts = [batches(4, cache, worker=worker, num_workers=2) for worker in (0, 1)]
-    for batch, first, second in zip(whole, *parts, strict=True):
-        for name, expected in batch.items():
-            joined = np.concatenate([first[name], second[name]])
+@pytest.mark.parametrize("counts", [(1, 1), (2,), (1, 2, 1)])
+def test_replicas_share_the_global_batch(cache, counts):
+    """Whichever process makes which replicas' parts: side by side they are the global batch."""
+    total, steps = sum(counts), 4
+    firsts = np.cumsum([0, *counts[:-1]]).tolist()
+    made = [
+        batches(steps * count, cache, share=pipeline.Share(first, count, total))
+        for first, count in zip(firsts, counts, strict=True)
+    ]
+    for step, whole in enumerate(batches(steps, cache)):
+        parts = [
+            part
+            for batches_made, count in zip(made, counts, strict=True)
+            for part in batches_made[step * count : (step + 1) * count]
+        ]
+        for name, expected in whole.items():
+            joined = np.concatenate([part[name] for part in parts])
             np.testing.assert_allclose(joined, expected, atol=1e-5)
 
 
 def test_a_batch_must_be_divisible():
     with pytest.raises(ValueError, match="4 cannot be divided among 3"):
-        make_batches(worker=0, num_workers=3)
+        make_batches(share=pipeline.Share(0, 1, 3))
 
 
 def test_the_disk_cache_is_used_again_and_holds_one_stage(tmp_path):

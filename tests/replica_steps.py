@@ -14,18 +14,20 @@ from experiments import small_experiment
 
 from gansynth_tf.distribution import Cluster, DistributionConfig, distribute_batches, make_strategy
 from gansynth_tf.execution import StepFunction
-from gansynth_tf.model import GANSynth, PitchVocabulary
+from gansynth_tf.model import GANSynth, OptimizerConfig, PitchVocabulary
 from gansynth_tf.variables import network_variables
 
 STAGES = {"first": 0, "fading": 1, "last": 2}
+SGD_RATE = 0.1
 ADAM_STEPS = 20
+SLOW = OptimizerConfig(generator_learning_rate=1e-4, discriminator_learning_rate=1e-4)
 
 
 class SgdGANSynth(GANSynth):
     """With plain gradient descent: Adam's first step is a sign, which hides a wrong scale."""
 
     def _adam(self, learning_rate: float):
-        return keras.optimizers.SGD(0.1)
+        return keras.optimizers.SGD(SGD_RATE)
 
 
 def take_steps(strategy, model_class, stage_index: int, steps: int):
@@ -35,7 +37,9 @@ def take_steps(strategy, model_class, stage_index: int, steps: int):
     stage = experiment.schedule.stage(stage_index)
     with strategy.scope():
         numbers = config.normalizer.prespecified()
-        model = model_class(config, scale_offset=numbers, seed=3, global_stddev=True)
+        model = model_class(
+            config, optimizer_config=SLOW, scale_offset=numbers, seed=3, global_stddev=True
+        )
         model.begin_stage(stage)
     size = config.networks.resolutions.resolution(stage.num_blocks)
     batch = {

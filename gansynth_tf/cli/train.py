@@ -8,6 +8,7 @@ from absl import flags
 from gansynth_tf.cli.command import FAILED, OUTPUT_CLOSED, check_folder, run_command
 from gansynth_tf.cli.narrator import Narrator
 
+START_AGAIN = 75  # sysexits.h's EX_TEMPFAIL
 INTERRUPTED = {2: 130, 15: 143}
 
 
@@ -25,7 +26,7 @@ def train(values: flags.FlagValues) -> int:
     """Trains as the flags say; returns an exit code."""
     from gansynth_tf import callbacks, config, plan
     from gansynth_tf.data import sources
-    from gansynth_tf.distribution import DistributionError
+    from gansynth_tf.distribution import DistributionError, PeerLostError
     from gansynth_tf.training import CHECKPOINT_FOLDER, NonFiniteLossError, Trainer
 
     if not values.run_dir and not values.dry_run:
@@ -60,6 +61,9 @@ def train(values: flags.FlagValues) -> int:
             outcome = trainer.run()
     except DistributionError as error:
         raise config.UserError(str(error)) from error
+    except PeerLostError as error:
+        print(f"gansynth_train: {error}", file=sys.stderr)
+        return START_AGAIN
     except NonFiniteLossError as error:
         print(f"gansynth_train: {error}", file=sys.stderr)
         return FAILED
