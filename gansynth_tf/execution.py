@@ -74,6 +74,12 @@ class ExecutionConfig:
         )
 
 
+def replicas_meet(strategy: tf.distribute.Strategy) -> bool:
+    """Whether replicas meet in the midst of a step: even a single one then runs as if they did."""
+    mirrors = tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy
+    return isinstance(strategy, mirrors)
+
+
 class StepFunction:
     """Training steps as one graph: (iterator of batches, first step, fades [n]) -> terms [n, m].
 
@@ -90,9 +96,9 @@ class StepFunction:
         # A function of its own, which TensorFlow optimises alike in a loop and outside of one: else
         # steps that are taken together would be rounded otherwise than one by one. Replicas that
         # meet in the midst of the step cannot do so from within such a function.
-        mirrors = tf.distribute.MirroredStrategy, tf.distribute.MultiWorkerMirroredStrategy
-        meets = isinstance(strategy, mirrors)
-        self._replica_step = self._step_terms if meets else tf.function(self._step_terms)
+        self._replica_step = self._step_terms
+        if not replicas_meet(strategy):
+            self._replica_step = tf.function(self._step_terms)
 
     def __call__(self, batches: Iterator, first_step: int, fades: list[float]) -> tf.Tensor:
         return self._run(batches, tf.constant(first_step, tf.int64), tf.constant(fades, tf.float32))

@@ -28,7 +28,7 @@ from gansynth_tf.distribution import (
     make_strategy,
     peers_needed,
 )
-from gansynth_tf.execution import StepFunction
+from gansynth_tf.execution import StepFunction, replicas_meet
 from gansynth_tf.experiment import Experiment
 from gansynth_tf.files import remove_temporaries
 from gansynth_tf.model import GANSynth, ModelConfig, PitchVocabulary
@@ -203,13 +203,13 @@ class Trainer:
             self.say(f"Worker {cluster.index} of {cluster.num_workers}: waiting for the others.")
         self.strategy = make_strategy(experiment.distribution, cluster)
         check_batches(self.strategy, experiment.schedule.stages())
+        if experiment.execution.jit_compile and replicas_meet(self.strategy):
+            raise DistributionError(
+                f"jit_compile cannot be combined with strategy={experiment.distribution.strategy}, "
+                f"whose replicas meet in the midst of a step: give --strategy=one_device."
+            )
         replicas = self.strategy.num_replicas_in_sync
         if replicas > 1:
-            if experiment.execution.jit_compile:
-                raise DistributionError(
-                    f"jit_compile cannot be combined with the {replicas} replicas of "
-                    f"strategy={experiment.distribution.strategy}, which meet in the midst of a step."
-                )
             self.say(f"Training on {replicas} replicas of {cluster.num_workers} workers.")
 
     def _train(self, latest: checkpoint.Checkpoint | None) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,13 +13,14 @@ import time
 import numpy as np
 import pytest
 import replica_steps
-from experiments import small_flags
+from experiments import small_experiment, small_flags
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gansynth_tf import checkpoint, distribution
+from gansynth_tf.cli import train
 from gansynth_tf.distribution import Cluster, DistributionConfig, DistributionError
-from gansynth_tf.training import CHECKPOINT_FOLDER
+from gansynth_tf.training import CHECKPOINT_FOLDER, Trainer
 
 TESTS = pathlib.Path(__file__).parent
 TRAIN = "from gansynth_tf.cli.train import run; run()"
@@ -85,7 +87,7 @@ def steps(tmp_path_factory):
     """Number of logical CPU devices -> arrays of tests/replica_steps.py."""
     folder, found = tmp_path_factory.mktemp("steps"), {}
 
-    def take(devices: int):
+    def taken(devices: int):
         if devices not in found:
             path = folder / f"{devices}.npz"
             script = TESTS / "replica_steps.py"
@@ -93,7 +95,7 @@ def steps(tmp_path_factory):
             found[devices] = dict(np.load(path))
         return found[devices]
 
-    return take
+    return taken
 
 
 @pytest.mark.parametrize("devices", [2, pytest.param(4, marks=pytest.mark.slow)])
@@ -117,6 +119,47 @@ def test_a_step_on_several_devices_is_that_on_one(steps, devices):
 def test_twenty_steps_of_adam_on_several_devices(steps, devices):
     """Losses only: Adam's first step is a sign, whatever little of a gradient there is."""
     np.testing.assert_allclose(steps(devices)["adam"], steps(1)["adam"], rtol=1e-3, atol=1e-3)
+
+
+def test_one_replica_of_a_strategy_trains_as_none(tmp_path):
+    """Within rounding: what is in one graph is optimised otherwise than what is in two."""
+    arrays = {}
+    for strategy in ("auto", "one_device", "mirrored"):
+        Trainer(small_experiment(strategy=strategy), tmp_path / strategy, str).run()
+        arrays[strategy] = final_arrays(tmp_path / strategy)
+    for strategy in ("one_device", "mirrored"):
+        for name, array in arrays["auto"].items():
+            same = arrays[strategy][name]
+            np.testing.assert_allclose(same, array, rtol=1e-3, atol=1e-3, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("flags", "variable", "message"),
+    [
+        (["--strategy=all"], "", "strategy must be one of"),
+        (["--minibatch_stddev=all"], "", "minibatch_stddev must be one of"),
+        (["--strategy=multi_worker"], "", "needs the environment variable TF_CONFIG"),
+        ([], "{", "TF_CONFIG cannot be used"),
+        (["--strategy=mirrored", "--jit_compile"], "", "jit_compile cannot be combined"),
+        (["--train_time_limit=9"], tf_config(0, worker=["a:1", "b:1"]), "a clock of its own"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(tmp_path, monkeypatch, capsys, flags, variable, message):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if variable:
+        monkeypatch.setenv("TF_CONFIG", variable)
+    code = train.main([*small_flags(), *flags, f"--run_dir={tmp_path / 'run'}"])
+    assert code == 2
+    assert message in capsys.readouterr().err
+    assert not checkpoints(tmp_path / "run")
+
+
+def test_a_batch_that_replicas_cannot_share_is_refused():
+    class Three:
+        num_replicas_in_sync = 3
+
+    with pytest.raises(DistributionError, match="a batch of 4, which 3 replicas cannot share"):
+        distribution.check_batches(Three(), small_experiment().schedule.stages())
 
 
 # --- Workers ---
@@ -204,6 +247,18 @@ def test_two_workers_train_through_all_stages_and_the_chief_alone_writes(undistu
     images = [row["images"] for row in rows]
     assert images == sorted(set(images))
     assert images[-1] == 480
+
+
+@pytest.mark.slow
+def test_a_run_of_two_workers_goes_on_with_one(undisturbed, tmp_path, capsys):
+    shutil.copytree(undisturbed, tmp_path / "run")
+    folder = tmp_path / "run" / CHECKPOINT_FOLDER
+    for path in checkpoint.list_checkpoints(folder):
+        if "000160" not in path.name:
+            path.unlink()
+    assert train.main([*PAIR_FLAGS, f"--run_dir={tmp_path / 'run'}"]) == 0
+    assert "Trained on 2 replicas before, now on 1 replica." in capsys.readouterr().out
+    assert checkpoint.load_latest(folder).state.images == 480
 
 
 @pytest.mark.slow
