@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from experiments import small_experiment
+from experiments import small_experiment, small_flags
 from note_writer_test import make_note, write
 
 from gansynth_tf.checkpoint import CheckpointError
@@ -209,3 +209,26 @@ def test_a_missing_data_set_begins_no_run(tmp_path, capsys):
     assert f"train_data_path={tmp_path} holds no notes" in told
     assert len(told.splitlines()) == 1
     assert not run_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ("--split=trian", "split=trian: the data set has only train."),
+        ("--instrument_families=organ", "No note is left of the data set's 8"),
+    ],
+)
+def test_a_mistyped_choice_leaves_nothing_that_contradicts(
+    tmp_path, folder, capsys, mistake, message
+):
+    run_dir = tmp_path / "run"
+    flags = [
+        *small_flags(total_num_images=4),
+        f"--train_data_path={folder}",
+        f"--run_dir={run_dir}",
+    ]
+    assert main([*flags, mistake]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert message in told
+    assert not list(run_dir.rglob("*.json"))
+    assert main(flags) == 0

@@ -55,7 +55,11 @@ def train(values: flags.FlagValues) -> int:
         with trainer.holding_folder():
             if config.read_settings(run_dir) != experiment.values:
                 config.write_settings(run_dir, experiment.values)
-            outcome = trainer.run()
+            try:
+                outcome = trainer.run()
+            except sources.DataError as error:
+                config.forget_settings(run_dir)
+                raise config.UserError(str(error)) from error
     except NonFiniteLossError as error:
         print(f"gansynth_train: {error}", file=sys.stderr)
         return FAILED
