@@ -6,7 +6,7 @@ None of this changes what is computed but for rounding: a run may go on with oth
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -87,7 +87,7 @@ class StepFunction:
         update = tf.function(model.update, jit_compile=True) if config.jit_compile else None
         # A function of its own, which TensorFlow optimises alike in a loop and outside of one: else
         # steps that are taken together would be rounded otherwise than one by one.
-        self._replica_step = tf.function(functools.partial(model.train_step, update=update))
+        self._replica_step = tf.function(functools.partial(_step_with, model, update))
         self._strategy = strategy
 
     def __call__(self, batches: Iterator, first_step: int, fades: list[float]) -> tf.Tensor:
@@ -108,3 +108,12 @@ class StepFunction:
         terms = {name: self._strategy.reduce("SUM", value, None) for name, value in terms.items()}
         self.terms = tuple(terms)
         return tf.stack(list(terms.values()))
+
+
+def _step_with(model: GANSynth, update: Callable | None, data: dict[str, tf.Tensor]):
+    """A step of which nothing is done before its batch is there.
+
+    A batch that cannot be read would else leave a model whose generator alone has been updated.
+    """
+    with tf.control_dependencies(tf.nest.flatten(data)):
+        return model.train_step(data, update)

@@ -143,6 +143,8 @@ class Trainer:
         Raises:
           NonFiniteLossError: a loss term or weight is not finite; the last good checkpoint stays.
           CheckpointError: there are checkpoints, but none to go on from.
+          DataError: there are no notes to train on.
+          ReadError: notes can be read no more; what was trained is saved.
           OSError: the run folder cannot be written, or another process trains in it.
         """
         with self.holding_folder():
@@ -290,6 +292,8 @@ class Trainer:
         if resuming and not latest.state.stage_done:
             with checkpoint.fitting(latest.path):
                 restore_optimizers(self.model, latest.arrays)
+        unread: list[Exception] = []
+        first_step = self.state.steps - self._stage_updates()
         batches = pipeline.stage_batches(
             self.notes,
             self.labels,
@@ -300,6 +304,7 @@ class Trainer:
             self.state.images,
             cache_folder=self.run_dir / CACHE_FOLDER,
             progress=self._stop_if_asked,
+            failed=unread.append,
         )
         take_steps = StepFunction(self.model, strategy, experiment.execution)
         observers = callbacks.Observers(experiment, self.run_dir, self.model, stage, self.say)
@@ -311,7 +316,13 @@ class Trainer:
         batches = iter(batches)
         # A stage has ended before its first step where only its samples could not be written.
         while not self._stage_ended(stage):
-            rows = take_steps(batches, self.state.steps, self._coming_fades(stage)).numpy()
+            try:
+                rows = take_steps(batches, self.state.steps, self._coming_fades(stage)).numpy()
+            except tf.errors.OpError:
+                if not unread:
+                    raise
+                self._save_steps_taken(stage, first_step)
+                raise unread[0] from None
             # The first step traces the graph: that is not training, nor the clock's business.
             now = time.monotonic()
             started = now if started is None else started
@@ -358,6 +369,17 @@ class Trainer:
         except Exception:
             self._save()
             raise
+
+    def _stage_updates(self) -> int:
+        return int(self.model.discriminator_optimizer.iterations.numpy())
+
+    def _save_steps_taken(self, stage: Stage, first_step: int) -> None:
+        """Saves after an execution that ended at a batch that cannot be read, between two steps."""
+        taken = first_step + self._stage_updates() - self.state.steps
+        images = self.state.images + taken * stage.batch_size
+        self.state = dataclasses.replace(self.state, images=images, steps=self.state.steps + taken)
+        if images:
+            self._save()
 
     def _fade(self, stage: Stage, steps_ahead: int = 0) -> np.float32:
         images = self.state.images + steps_ahead * stage.batch_size
