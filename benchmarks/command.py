@@ -1,5 +1,6 @@
 """The flags of every benchmark: those of gansynth_train, and how long to measure."""
 
+import math
 import sys
 from collections.abc import Callable
 
@@ -32,6 +33,8 @@ def main(
         define(values)
 
     def run(values: flags.FlagValues) -> None:
+        if math.isnan(values.seconds):  # which is below no bound, nor above one
+            raise config.UserError("--seconds must be a number from 0 to 3600, not nan.")
         body(config.make_experiment(config.given_values(values)), values)
 
     sys.exit(run_command(name, description, define_all, run))

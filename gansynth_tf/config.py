@@ -313,14 +313,18 @@ def make_experiment(values: dict) -> Experiment:
 def resolve(given: dict, run_dir: pathlib.Path) -> dict:
     """Values for a run: defaults, then what the run folder keeps, then what was given.
 
+    Before the first checkpoint a contradiction costs nothing: it begins another run, of which only
+    what was given is known. A mixture of both would be neither.
+
     Raises:
-      UserError: what was given contradicts what the run was begun with.
+      UserError: what was given contradicts what the run was trained with.
     """
-    saved = saved_values(run_dir)
-    if saved is None:
-        return experiment.default_values() | given
+    checkpointed = read_checkpointed(run_dir)
+    saved = _saved_values(run_dir, checkpointed)
     for name in sorted(experiment.kept_names() & set(given)):
         if name in saved and saved[name] != given[name]:
+            if checkpointed is None:
+                return experiment.default_values() | given
             raise UserError(
                 f"--{name}={_shown(given[name])} contradicts the run in {run_dir}, which was "
                 f"begun with {name}={_shown(saved[name])}: leave the flag out, or choose another "
@@ -329,8 +333,8 @@ def resolve(given: dict, run_dir: pathlib.Path) -> dict:
     return experiment.default_values() | saved | given
 
 
-def saved_values(run_dir: pathlib.Path) -> dict | None:
-    """What a run was begun with, or None where nothing was begun.
+def _saved_values(run_dir: pathlib.Path, checkpointed: tuple[pathlib.Path, dict] | None) -> dict:
+    """What a run was begun with; empty where nothing was begun.
 
     The checkpoint says it too: where the settings file was lost, training on with other settings
     would end in a model that is neither; and where the two disagree, one is not this run's.
@@ -338,10 +342,12 @@ def saved_values(run_dir: pathlib.Path) -> dict | None:
     Raises:
       UserError: a file is damaged, or the settings file and the newest checkpoint disagree.
     """
-    settings, checkpointed = read_settings(run_dir), read_checkpointed(run_dir)
-    if settings is None or checkpointed is None:
-        return checkpointed[1] if settings is None and checkpointed else settings
+    settings = read_settings(run_dir)
+    if checkpointed is None:
+        return settings or {}
     path, values = checkpointed
+    if settings is None:
+        return values
     for name in sorted(experiment.kept_names() & set(settings) & set(values)):
         if settings[name] != values[name]:
             raise UserError(
@@ -411,6 +417,12 @@ def write_settings(run_dir: pathlib.Path, values: dict) -> None:
     content = {"format_version": checkpoint.FORMAT_VERSION, "values": values}
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
     write_atomically(run_dir / SETTINGS_FILE, lambda file: file.write(text.encode()))
+
+
+def forget_settings(run_dir: pathlib.Path) -> None:
+    """Removes the settings of a run that could not begin; those of one with a checkpoint stay."""
+    if not checkpoint.list_checkpoints(run_dir / CHECKPOINT_FOLDER):
+        (run_dir / SETTINGS_FILE).unlink(missing_ok=True)
 
 
 def _shown(value: object) -> str:

@@ -6,7 +6,7 @@ None of this changes what is computed but for rounding: a run may go on with oth
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -91,7 +91,7 @@ class StepFunction:
         self.terms: tuple[str, ...] = ()
         self._run = tf.function(self._steps, reduce_retracing=True)
         update = tf.function(model.update, jit_compile=True) if config.jit_compile else None
-        self._train_step = functools.partial(model.train_step, update=update)
+        self._train_step = functools.partial(_step_with, model, update)
         self._strategy = strategy
         # A function of its own, which TensorFlow optimises alike in a loop and outside of one: else
         # steps that are taken together would be rounded otherwise than one by one. Replicas that
@@ -121,3 +121,12 @@ class StepFunction:
         terms = self._train_step(data)
         self.terms = tuple(terms)
         return tf.stack(list(terms.values()))
+
+
+def _step_with(model: GANSynth, update: Callable | None, data: dict[str, tf.Tensor]):
+    """A step of which nothing is done before its batch is there.
+
+    A batch that cannot be read would else leave a model whose generator alone has been updated.
+    """
+    with tf.control_dependencies(tf.nest.flatten(data)):
+        return model.train_step(data, update)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import tensorflow as tf
 
 from gansynth_tf import callbacks, checkpoint
 from gansynth_tf.cadence import Every
@@ -157,6 +158,8 @@ class Trainer:
           CheckpointError: there are checkpoints, but none to go on from.
           DistributionError: the devices or workers cannot do it together.
           PeerLostError: another worker has ended.
+          DataError: there are no notes to train on.
+          ReadError: notes can be read no more; what was trained is saved.
           OSError: the run folder cannot be written, or another process trains in it.
         """
         with self.holding_folder():
@@ -363,7 +366,8 @@ class Trainer:
         if resuming and not latest.state.stage_done:
             with checkpoint.fitting(latest.path):
                 restore_optimizers(self.model, latest.arrays)
-        first_image = self.state.images
+        unread: list[Exception] = []
+        first_image, first_step = self.state.images, self.state.steps - self._stage_updates()
 
         def make_batches(share: pipeline.Share):
             return pipeline.stage_batches(
@@ -377,6 +381,7 @@ class Trainer:
                 share=share,
                 cache_folder=self._cache_folder(),
                 progress=self._stop_if_asked,
+                failed=unread.append,
             )
 
         batches = distribute_batches(self.strategy, make_batches)
@@ -390,7 +395,13 @@ class Trainer:
         started, seconds_before = None, self.state.seconds
         # A stage has ended before its first step where only its samples could not be written.
         while not self._stage_ended(stage):
-            rows = take_steps(batches, self.state.steps, self._coming_fades(stage)).numpy()
+            try:
+                rows = take_steps(batches, self.state.steps, self._coming_fades(stage)).numpy()
+            except tf.errors.OpError:
+                if not unread:
+                    raise
+                self._save_steps_taken(stage, first_step)
+                raise unread[0] from None
             # The first step traces the graph: that is not training, nor the clock's business.
             now = time.monotonic()
             started = now if started is None else started
@@ -449,6 +460,17 @@ class Trainer:
         except Exception:
             self._save()
             raise
+
+    def _stage_updates(self) -> int:
+        return int(self.model.discriminator_optimizer.iterations.numpy())
+
+    def _save_steps_taken(self, stage: Stage, first_step: int) -> None:
+        """Saves after an execution that ended at a batch that cannot be read, between two steps."""
+        taken = first_step + self._stage_updates() - self.state.steps
+        images = self.state.images + taken * stage.batch_size
+        self.state = dataclasses.replace(self.state, images=images, steps=self.state.steps + taken)
+        if images:
+            self._save()
 
     def _fade(self, stage: Stage, steps_ahead: int = 0) -> np.float32:
         images = self.state.images + steps_ahead * stage.batch_size

@@ -14,7 +14,7 @@ from absl import flags
 from experiments import small_flags
 
 from gansynth_tf import config, generation, wavfiles
-from gansynth_tf.cli import generate, quickstart, train
+from gansynth_tf.cli import data, generate, import_folder, quickstart, render_soundfont, train
 from gansynth_tf.cli.command import _GONE, run_command
 
 pytestmark = pytest.mark.latest
@@ -323,6 +323,41 @@ def test_bad_input_gets_one_sentence(command, arguments, message, tmp_path, monk
     assert "Traceback" not in error
     assert len(error.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def float_flags(define) -> list[str]:
+    values = flags.FlagValues()
+    define(values)
+    return [n for n in values if isinstance(values[n].parser, flags.FloatParser)]
+
+
+# Every flag that takes a number that need not be whole, and a command line to give it to.
+FLOAT_FLAGS = [
+    *((train.main, ("--dry_run",), flag) for flag in float_flags(train.define)),
+    *(
+        (data.main, ("import_folder", "--audio_dir=.", "--output_dir=new"), flag)
+        for flag in float_flags(import_folder.define)
+    ),
+    *(
+        (data.main, ("render_soundfont", "--soundfont=file", "--output_dir=new"), flag)
+        for flag in float_flags(render_soundfont.define)
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments", "flag"), FLOAT_FLAGS, ids=[flag for *_, flag in FLOAT_FLAGS]
+)
+def test_what_is_no_number_is_refused_by_name(main, arguments, flag, tmp_path, monkeypatch, capsys):
+    """absl takes all of them, and lets nan pass any bound."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    for text in ("nan", "inf", "-inf"):
+        assert main([*arguments, f"--{flag}={text}"]) == 2, text
+        (error,) = capsys.readouterr().err.splitlines()
+        assert flag in error
+        assert text in error
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_unknown_pitch_is_refused(run_dir, tmp_path, capsys):

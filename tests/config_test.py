@@ -260,9 +260,31 @@ def test_a_run_keeps_what_it_was_begun_with(tmp_path):
     ],
 )
 def test_a_contradiction_is_refused_by_name(tmp_path, name, value):
-    config.write_settings(tmp_path, config.make_experiment(SMALL).values)
+    values = config.make_experiment(SMALL).values
+    config.write_settings(tmp_path, values)
+    write_checkpoint(tmp_path, values)
     with pytest.raises(UserError, match=f"--{name}=.*contradicts"):
         config.resolve({name: value}, tmp_path)
+
+
+def test_before_the_first_checkpoint_a_contradiction_begins_another_run(tmp_path):
+    config.write_settings(tmp_path, config.make_experiment(SMALL).values)
+    assert config.resolve({"ema_decay": 0.5}, tmp_path)["fmap_max"] == SMALL["fmap_max"]
+    assert config.resolve({"fmap_max": 16}, tmp_path) == experiment.default_values() | {
+        "fmap_max": 16
+    }
+
+
+def test_settings_are_forgotten_until_there_is_a_checkpoint(tmp_path):
+    values = config.make_experiment(SMALL).values
+    config.forget_settings(tmp_path)
+    config.write_settings(tmp_path, values)
+    config.forget_settings(tmp_path)
+    assert config.read_settings(tmp_path) is None
+    config.write_settings(tmp_path, values)
+    write_checkpoint(tmp_path, values)
+    config.forget_settings(tmp_path)
+    assert config.read_settings(tmp_path) == values
 
 
 def test_a_damaged_settings_file_is_named(tmp_path):

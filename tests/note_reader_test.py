@@ -1,5 +1,6 @@
 """Notes in any order from files that TensorFlow Datasets reads from their start."""
 
+import dataclasses
 import os
 import pathlib
 
@@ -12,7 +13,13 @@ from hypothesis import strategies as st
 from note_writer_test import make_note, write
 
 from gansynth_tf.data import note_reader, note_writer
-from gansynth_tf.data.note_reader import INDEX_FILE, DataError, audio_span, open_folder
+from gansynth_tf.data.note_reader import (
+    INDEX_FILE,
+    DataError,
+    ReadError,
+    audio_span,
+    open_folder,
+)
 from gansynth_tf.data.schema import FAMILIES, SOURCES
 
 pytestmark = pytest.mark.latest
@@ -180,6 +187,49 @@ def test_a_short_file_is_refused(folder):
     shard.write_bytes(shard.read_bytes()[:-7])
     with pytest.raises(DataError, match=r"00002-of-00003 is damaged after byte"):
         open_folder(folder)
+
+
+def change_samples(folder, row: int) -> pathlib.Path:
+    """Changes a note's last sample, and nothing that the file's name, size or time tells."""
+    opened = open_folder(folder)
+    shard = pathlib.Path(opened.shards[opened.shard[row]])
+    time = shard.stat().st_mtime_ns
+    content = bytearray(shard.read_bytes())
+    content[opened.offset[row] + 4 * opened.audio_length - 1] ^= 1
+    shard.write_bytes(content)
+    os.utime(shard, ns=(time, time))
+    return shard
+
+
+@pytest.mark.parametrize("remote", [False, True])
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ("changed", r"note brass_acoustic_000-061-100 has changed"),
+        ("cut", "it is cut off"),
+        ("deleted", "(No such file or directory|NotFoundError)"),
+    ],
+)
+def test_what_was_opened_and_can_no_longer_be_read(folder, damage, reason, remote):
+    opened = open_folder(folder)
+    if damage == "changed":
+        shard = change_samples(folder, 1)
+    else:
+        shard = pathlib.Path(opened.shards[opened.shard[1]])
+        shard.unlink() if damage == "deleted" else os.truncate(shard, opened.offset[1] + 9)
+    place = str(shard)
+    if remote:
+        base = f"ram://note_reader_test_{damage}"
+        tf.io.gfile.makedirs(base)
+        for path in shards(folder):
+            tf.io.gfile.copy(str(path), f"{base}/{path.name}", overwrite=True)
+        names = tuple(f"{base}/{pathlib.Path(name).name}" for name in opened.shards)
+        opened, place = dataclasses.replace(opened, shards=names), f"{base}/{shard.name}"
+    notes = opened.notes()
+    np.testing.assert_array_equal(notes.read(np.array([7])), [NOTES[7].audio])
+    message = rf"^{place} can no longer be read \({reason}\): put the file back as it was .*\.$"
+    with pytest.raises(ReadError, match=message):
+        notes.read(np.array([7, 1]))
 
 
 def record(changes=(), drop=(), audio=None):

@@ -5,16 +5,19 @@ import pathlib
 
 import numpy as np
 import pytest
-from experiments import small_experiment
+from experiments import small_experiment, small_flags
+from note_reader_test import change_samples
 from note_writer_test import make_note, write
 
+from gansynth_tf import checkpoint
 from gansynth_tf.checkpoint import CheckpointError
 from gansynth_tf.cli.train import main
 from gansynth_tf.data import sources
-from gansynth_tf.data.note_reader import DataError
+from gansynth_tf.data.note_reader import DataError, ReadError
 from gansynth_tf.data.note_writer import writing_notes
+from gansynth_tf.data.pipeline import note_order
 from gansynth_tf.data.sources import DataConfig, find_folder, load_notes
-from gansynth_tf.training import Trainer
+from gansynth_tf.training import CHECKPOINT_FOLDER, Trainer
 
 pytestmark = pytest.mark.latest
 
@@ -209,3 +212,88 @@ def test_a_missing_data_set_begins_no_run(tmp_path, capsys):
     assert f"train_data_path={tmp_path} holds no notes" in told
     assert len(told.splitlines()) == 1
     assert not run_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ("--split=trian", "split=trian: the data set has only train."),
+        ("--instrument_families=organ", "No note is left of the data set's 8"),
+    ],
+)
+def test_a_mistyped_choice_leaves_nothing_that_contradicts(
+    tmp_path, folder, capsys, mistake, message
+):
+    run_dir = tmp_path / "run"
+    flags = [
+        *small_flags(total_num_images=4),
+        f"--train_data_path={folder}",
+        f"--run_dir={run_dir}",
+    ]
+    assert main([*flags, mistake]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert message in told
+    assert not list(run_dir.rglob("*.json"))
+    assert main(flags) == 0
+
+
+# --- Notes that can be read no more, in the midst of a run ---
+
+
+def newest(run_dir):
+    return checkpoint.load_latest(run_dir / CHECKPOINT_FOLDER)
+
+
+def assert_same_weights(first, second):
+    assert first.state.images == second.state.images
+    assert first.arrays.keys() == second.arrays.keys()
+    for name, array in first.arrays.items():
+        np.testing.assert_array_equal(array, second.arrays[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    write(folder / "data", NOTES)
+    settings = {"train_data_path": str(folder / "data"), "total_num_images": 16}
+    Trainer(small_experiment(**settings), folder / "run", str).run()
+    return newest(folder / "run")
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_a_damaged_note_costs_nothing_that_was_trained(
+    tmp_path, folder, undisturbed, capsys, together
+):
+    """Not even the steps that one execution took before the note came."""
+    first = set(note_order(np.arange(4), 6, 3).numpy())
+    row = max(set(range(1, 6)) - first) + 2  # comes in the second batch; two notes are filtered out
+    whole = {path: path.read_bytes() for path in folder.iterdir()}
+    shard = change_samples(folder, row)
+    flags = small_flags(train_data_path=folder, total_num_images=16, steps_per_execution=together)
+    flags.append(f"--run_dir={tmp_path / 'run'}")
+    assert main(flags) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert f"{shard} can no longer be read (note {NOTES[row].id} has changed)" in told
+    assert newest(tmp_path / "run").state.images == 4
+    for path, content in whole.items():
+        path.write_bytes(content)
+    assert main(flags) == 0
+    assert_same_weights(newest(tmp_path / "run"), undisturbed)
+
+
+def test_a_file_that_goes_while_it_is_trained_on(tmp_path, folder, undisturbed):
+    experiment = small_experiment(train_data_path=str(folder), total_num_images=16)
+    (shard,) = folder.glob("*.tfrecord*")
+
+    class Losing(Trainer):
+        def _load_notes(self):
+            notes = super()._load_notes()
+            shard.rename(tmp_path / "away")
+            return notes
+
+    with pytest.raises(ReadError, match=f"{shard} can no longer be read .No such file"):
+        Losing(experiment, tmp_path / "run", str).run()
+    assert newest(tmp_path / "run") is None
+    (tmp_path / "away").rename(shard)
+    Trainer(experiment, tmp_path / "run", str).run()
+    assert_same_weights(newest(tmp_path / "run"), undisturbed)

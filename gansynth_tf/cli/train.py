@@ -58,7 +58,11 @@ def train(values: flags.FlagValues) -> int:
             is_new = config.read_settings(run_dir) != experiment.values
             if is_new and trainer.cluster.is_chief:
                 config.write_settings(run_dir, experiment.values)
-            outcome = trainer.run()
+            try:
+                outcome = trainer.run()
+            except sources.DataError as error:
+                config.forget_settings(run_dir)
+                raise config.UserError(str(error)) from error
     except DistributionError as error:
         raise config.UserError(str(error)) from error
     except PeerLostError as error:

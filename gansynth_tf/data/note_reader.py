@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import tempfile
-import threading
 import zlib
 from collections.abc import Callable, Iterator
 
@@ -25,7 +24,7 @@ from gansynth_tf.data.schema import QUALITIES
 from gansynth_tf.files import PathLike, write_atomically
 
 INDEX_FILE = "gansynth_index.npz"
-INDEX_VERSION = 2
+INDEX_VERSION = 3
 # Of a TFRecord: length and its checksum before the content, the content's checksum after it.
 _HEADER_BYTES, _FOOTER_BYTES = 12, 4
 _NSYNTH_RATE = 16_000  # of versions whose features do not say it
@@ -36,6 +35,10 @@ class DataError(OSError):
 
     An OSError, so that every command turns it into a sentence.
     """
+
+
+class ReadError(OSError):
+    """What was a note when its folder was opened is none any more; one sentence."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,6 +53,7 @@ class NoteFolder:
       table: what is known of every note.
       shards: paths of all files.
       shard, offset: int64 [n], where a note's samples begin.
+      checksum: uint32 [n], CRC-32 of a note's samples.
       fingerprint: names the contents.
     """
 
@@ -61,11 +65,31 @@ class NoteFolder:
     shards: tuple[str, ...]
     shard: np.ndarray
     offset: np.ndarray
+    checksum: np.ndarray
     fingerprint: str
 
     def notes(self) -> Notes:
         """All of its notes, as they are stored."""
-        return Notes(self.table, _Reader(self).read, self.fingerprint)
+        return Notes(self.table, self.read, self.fingerprint)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Rows [k] of the table -> waves [k, audio_length].
+
+        Raises:
+          ReadError: a file has gone, or is not as it was.
+        """
+        waves = np.empty([len(rows), self.audio_length], "<f4")
+        for wave, row in zip(waves, rows, strict=True):
+            shard = self.shards[self.shard[row]]
+            reason = _fill(wave, shard, int(self.offset[row]))
+            if not reason and zlib.crc32(wave) != self.checksum[row]:
+                reason = f"note {self.table.id[row]} has changed"
+            if reason:
+                raise ReadError(
+                    f"{shard} can no longer be read ({reason}): put the file back as it was when "
+                    f"the data set was opened, and give the same command again."
+                )
+        return waves
 
 
 def open_folder(
@@ -106,6 +130,7 @@ def open_folder(
         tuple(shards),
         index["shard"],
         index["offset"],
+        index["checksum"],
         str(index["content"]),
     )
 
@@ -125,10 +150,14 @@ def _builder(path: str):
             return tfds.builder_from_directory(local)
     except Exception as error:
         # TFDS raises what its parsers raise.
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataError(
-            f"{path} holds no data set that TensorFlow Datasets reads: {reason}"
+            f"{path} holds no data set that TensorFlow Datasets reads: {_reason(error)}"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what it says, or its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _audio(builder: tfds.core.DatasetBuilder, path: str):
@@ -230,7 +259,7 @@ def _make_index(
             f"{path} holds {len(columns['id'])} notes, and its dataset_info.json says {total}."
         )
     types = {"id": np.str_, "split": np.str_, "label": np.str_, "qualities": bool}
-    types |= {"shard": np.int64, "offset": np.int64}
+    types |= {"shard": np.int64, "offset": np.int64, "checksum": np.uint32}
     index = {name: np.array(values, types.get(name, np.int32)) for name, values in columns.items()}
     # Of what the files hold, not of their names or times: a copy is the same set of notes.
     index["content"] = np.array(fingerprint(columns["id"], checksums))
@@ -273,6 +302,7 @@ def _row(content: bytes, shard: str, audio_length: int) -> dict:
             "source": integer("instrument/source"),
             "qualities": [integer(f"qualities/{quality}") for quality in QUALITIES],
             "start": start,
+            "checksum": zlib.crc32(content[start : start + 4 * count]),
         }
     except Exception as error:  # protobuf's own kinds among them
         raise DataError(f"{shard} holds a record that is no note of NSynth's features.") from error
@@ -322,29 +352,23 @@ def _message(data: bytes, position: int, field: int) -> tuple[int, int]:
 # --- Samples ---
 
 
-class _Reader:
-    """Reads stretches of a folder's files."""
-
-    def __init__(self, folder: NoteFolder):
-        self._folder = folder
-        self._files = {}
-        self._lock = threading.Lock()
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Rows [k] of the table -> waves [k, audio_length]."""
-        waves = np.empty([len(rows), self._folder.audio_length], np.float32)
-        for wave, row in zip(waves, rows, strict=True):
-            shard = self._folder.shards[self._folder.shard[row]]
-            wave[:] = np.frombuffer(self._bytes(shard, self._folder.offset[row]), "<f4")
-        return waves
-
-    def _bytes(self, shard: str, offset: int):
-        size = 4 * self._folder.audio_length
+def _fill(wave: np.ndarray, shard: str, offset: int) -> str | None:
+    """Reads a wave from where its samples begin; returns why it could not."""
+    target = memoryview(wave).cast("B")
+    try:
         if _is_local(shard):
-            with self._lock:
-                if shard not in self._files:
-                    self._files[shard] = np.memmap(shard, np.uint8, "r")
-            return self._files[shard][offset : offset + size]
-        with tf.io.gfile.GFile(shard, "rb") as file:
-            file.seek(int(offset))
-            return file.read(size)
+            # Not mapped into memory: a mapped file that is cut off ends the whole process.
+            with open(shard, "rb") as file:
+                file.seek(offset)
+                size = file.readinto(target)
+        else:
+            with tf.io.gfile.GFile(shard, "rb") as file:
+                file.seek(offset)
+                content = file.read(len(target))
+            size = len(content)
+            target[:size] = content
+    except OSError as error:
+        return error.strerror
+    except tf.errors.OpError as error:
+        return _reason(error)
+    return None if size == len(target) else "it is cut off"

@@ -90,6 +90,7 @@ def stage_batches(
     cache_folder: str | pathlib.Path = "cache",
     share: Share = Share(),
     progress: Callable[[int, int], None] | None = None,
+    failed: Callable[[Exception], object] = lambda error: None,
 ) -> tf.data.Dataset:
     """Endless batches of ``stage``, from ``first_image`` on: {"specgrams", "labels"}.
 
@@ -104,6 +105,7 @@ def stage_batches(
       cache_folder: of cache="disk", where the config names none.
       share: which replicas' parts of each global batch to make.
       progress: told of (done, total) while notes are encoded for a cache.
+      failed: told of what reading a batch raises, of which TensorFlow only keeps a text.
     """
     batch_size = stage.batch_size // share.total
     if stage.batch_size % share.total:
@@ -123,12 +125,19 @@ def stage_batches(
     name = "waves" if config.specgram_on == "device" else "specgrams"
     all_labels = tf.constant(labels)
 
+    def read_batch(rows: np.ndarray) -> np.ndarray:
+        try:
+            return read(rows)
+        except Exception as error:
+            failed(error)
+            raise
+
     def make(count: tf.Tensor):
         step, replica = count // share.count, share.first + count % share.count
         start = first_image + step * stage.batch_size + replica * batch_size
         images = start + tf.range(batch_size, dtype=tf.int64)
         chosen = note_order(images, len(notes), seed)
-        found = tf.numpy_function(read, [chosen], sample.dtype, stateful=False)
+        found = tf.numpy_function(read_batch, [chosen], sample.dtype, stateful=False)
         found.set_shape([batch_size, *sample.shape[1:]])
         return {name: finish(found), "labels": tf.gather(all_labels, chosen)}
 
