@@ -16,7 +16,14 @@ LAYERS = (
     {"", "spectral", "schedule", "convolution", "cadence", "files", "wavfiles", "pages", "quiet"},
     {"specgram", "layers", "losses"},
     {"networks", "data", "data.pipeline", "data.sources", "data.synth", "data.voices"}
-    | {"data.schema", "data.note_writer", "data.note_table", "data.notes", "data.note_reader"}
+    | {
+        "data.schema",
+        "data.set_info",
+        "data.note_writer",
+        "data.note_table",
+        "data.notes",
+        "data.note_reader",
+    }
     | {"data.archive_files", "data.decoding", "data.fluidsynth", "data.folder"}
     | {"data.manifest", "data.note_parts", "data.nsynth_archives", "data.nsynth_inputs"}
     | {"data.pitch_names", "data.prepare_nsynth", "data.recordings", "data.soundfont"}

@@ -87,7 +87,7 @@ def body(values: flags.FlagValues) -> int:
 def _check_folders(values: flags.FlagValues) -> None:
     from gansynth_tf.config import UserError
     from gansynth_tf.data.manifest import MANIFEST_FILE
-    from gansynth_tf.data.note_writer import INFO_FILE
+    from gansynth_tf.data.set_info import INFO_FILE
 
     for name in ("audio_dir", "output_dir"):
         if not values[name].value:

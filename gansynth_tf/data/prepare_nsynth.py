@@ -22,7 +22,6 @@ import tensorflow_datasets as tfds
 from gansynth_tf.data.archive_files import ArchiveError, archive_bytes
 from gansynth_tf.data.note_parts import LOCK_FILE, NoteParts
 from gansynth_tf.data.note_writer import (
-    INFO_FILE,
     PROVENANCE_FILE,
     SHARD_BYTES,
     note_features,
@@ -38,6 +37,7 @@ from gansynth_tf.data.nsynth_inputs import (
     read_labels,
     read_splits,
 )
+from gansynth_tf.data.set_info import INFO_FILE, read_info
 from gansynth_tf.files import PathLike, replacing, write_atomically
 
 VERSION = "2.3.3"
@@ -60,14 +60,8 @@ def prepared_counts(output_dir: PathLike, subset: str) -> dict[str, int] | None:
     Raises:
       OSError: its file cannot be read, or was not written by TFDS.
     """
-    path = prepared_folder(output_dir, subset) / INFO_FILE
-    if not path.exists():
-        return None
-    try:
-        splits = json.loads(path.read_bytes())["splits"]
-        return {split["name"]: sum(map(int, split["shardLengths"])) for split in splits}
-    except (ValueError, TypeError, LookupError):
-        raise OSError(errno.EINVAL, "is not as TFDS writes it", str(path)) from None
+    folder = prepared_folder(output_dir, subset)
+    return read_info(folder).counts if (folder / INFO_FILE).exists() else None
 
 
 def prepare(

@@ -8,13 +8,14 @@ import soxr
 
 import gansynth_tf
 from gansynth_tf.data import fluidsynth, note_writer, soundfont
+from gansynth_tf.data.set_info import INFO_FILE
 from gansynth_tf.data.soundfont_choice import Choice, SoundfontConfig
 from gansynth_tf.data.soundfont_file import SoundfontInfo
 from gansynth_tf.data.soundfont_map import format_map
 from gansynth_tf.files import PathLike, refuse_folders, remove_set_temporaries
 
 MAP_FILE = "soundfont_map.csv"
-_FILES = (MAP_FILE, note_writer.INFO_FILE, note_writer.PROVENANCE_FILE)
+_FILES = (MAP_FILE, INFO_FILE, note_writer.PROVENANCE_FILE)
 
 
 class SilenceError(ValueError):
