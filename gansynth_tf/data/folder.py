@@ -28,7 +28,7 @@ from gansynth_tf.data.note_writer import writing_notes
 from gansynth_tf.data.pitch_names import TableRow, match_table
 from gansynth_tf.data.recordings import FILLED, FolderConfig, RecordingImporter
 from gansynth_tf.data.walking import walk_files
-from gansynth_tf.files import PathLike, remove_set_temporaries
+from gansynth_tf.files import PathLike
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +118,6 @@ def import_folder(
     if absent:
         names = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
         warn(f"the table names {len(absent)} that are not in the folder: {names}.")
-    remove_set_temporaries(output_dir)
     provenance = {
         "made_by": "gansynth_data import_folder",
         "settings": dataclasses.asdict(config),

@@ -7,7 +7,6 @@ then part after part is sorted. Whatever ends the work, the same call goes on wi
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -38,7 +37,7 @@ from gansynth_tf.data.nsynth_inputs import (
     read_splits,
 )
 from gansynth_tf.data.set_info import INFO_FILE, read_info
-from gansynth_tf.files import PathLike, replacing, write_atomically
+from gansynth_tf.files import PathLike, replacing, try_lock, write_atomically
 
 VERSION = "2.3.3"
 CHECKPOINT_SECONDS = 60.0  # most of the work that a kill undoes
@@ -135,12 +134,8 @@ def _work_folder(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     work = _work_path(folder)
     work.mkdir(parents=True, exist_ok=True)
     with open(work / LOCK_FILE, "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(
-                errno.EAGAIN, "another process is at work here", str(work)
-            ) from None
+        if not try_lock(lock.fileno()):
+            raise BlockingIOError(errno.EAGAIN, "another process is at work here", str(work))
         yield work
         shutil.rmtree(work)
 

@@ -12,7 +12,7 @@ from gansynth_tf.data.set_info import INFO_FILE
 from gansynth_tf.data.soundfont_choice import Choice, SoundfontConfig
 from gansynth_tf.data.soundfont_file import SoundfontInfo
 from gansynth_tf.data.soundfont_map import format_map
-from gansynth_tf.files import PathLike, refuse_folders, remove_set_temporaries
+from gansynth_tf.files import PathLike, refuse_folders
 
 MAP_FILE = "soundfont_map.csv"
 _FILES = (MAP_FILE, INFO_FILE, note_writer.PROVENANCE_FILE)
@@ -64,7 +64,6 @@ def write_soundfont_notes(
     description = f"Notes of the SoundFont {info.name!r}, by gansynth_data render_soundfont."
     dropped = []
     refuse_folders(folder, _FILES)  # now, and not after all notes are rendered
-    remove_set_temporaries(folder)
     with (
         note_writer.writing_notes(
             folder, config.sample_rate, config.audio_length, description, provenance
