@@ -43,8 +43,8 @@ LAYERS = (
     | {"execution", "inspection"},
     {"config", "report", "quickstart"}
     | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"}
-    | {"cli.data", "cli.inspect_data"}
-    | {"cli.byte_progress", "cli.import_folder", "cli.prepare_nsynth", "cli.render_soundfont"},
+    | {"cli.data", "cli.inspect_data", "cli.progress"}
+    | {"cli.import_folder", "cli.prepare_nsynth", "cli.render_soundfont"},
 )
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 

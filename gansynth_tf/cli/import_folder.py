@@ -11,15 +11,12 @@ import math
 import os
 import pathlib
 import sys
-import time
 from collections.abc import Callable
 
 from absl import flags
 
-from gansynth_tf.cadence import Every
 from gansynth_tf.cli.command import check_folder
-
-PROGRESS_SECONDS = 5.0
+from gansynth_tf.cli.progress import Progress
 
 
 def define(values: flags.FlagValues) -> None:
@@ -66,6 +63,7 @@ def body(values: flags.FlagValues) -> int:
     low = config.min_pitch - pitch_tracking.SEARCH_MARGIN
     high = config.max_pitch + pitch_tracking.SEARCH_MARGIN
     high = min(high, float(pitch_tracking.hz_to_midi(0.45 * config.sample_rate)))
+    progress = Progress("files")
     try:
         report = folder.import_folder(
             values.audio_dir,
@@ -74,7 +72,7 @@ def body(values: flags.FlagValues) -> int:
             lambda wave: pitch_tracking.track_pitch(wave, config.sample_rate, low, high),
             table,
             lambda text: print(f"gansynth_data import_folder: {text}", file=sys.stderr, flush=True),
-            _Progress(),
+            lambda done, total, notes: progress(done, total, f"{notes:,} notes"),
         )
     except folder.NoNotesError as error:
         raise UserError(f"--audio_dir={values.audio_dir} gives no note: {error}.") from error
@@ -140,25 +138,3 @@ def _table(values: flags.FlagValues):
         ) from error
     except ValueError as error:
         raise UserError(f"--pitch_csv={error}") from error
-
-
-class _Progress:
-    """Prints how far the import is, at most every few seconds."""
-
-    def __init__(self):
-        self._start, self._done = time.monotonic(), 0
-        self._every = Every(PROGRESS_SECONDS, self._start)
-
-    def __call__(self, done: int, total: int, notes: int) -> None:
-        now = time.monotonic()
-        if done < self._done:  # from the top: the files that missing pitches are made from
-            self._start = now
-        self._done = done
-        if not self._every.due(now) or not done:
-            return
-        rate = done / (now - self._start)
-        print(
-            f"{done:,} of {total:,} files, {notes:,} notes, {rate:.1f} files/s, "
-            f"{(total - done) / rate:,.0f} s left",
-            flush=True,
-        )

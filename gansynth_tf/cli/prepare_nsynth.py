@@ -9,8 +9,8 @@ import os
 
 from absl import flags
 
-from gansynth_tf.cli.byte_progress import ByteProgress
 from gansynth_tf.cli.command import check_folder
+from gansynth_tf.cli.progress import Progress
 from gansynth_tf.data.nsynth_inputs import SUBSETS
 
 
@@ -62,9 +62,14 @@ def body(values: flags.FlagValues) -> int:
     is_there = prepared_counts(values.output_dir, values.subset) is not None
     if not is_there and not os.path.isdir(values.archives):
         raise UserError(f"--archives={values.archives} must be the folder of NSynth's archives.")
+    progress = Progress("MB", 1e6)
     try:
         counts = prepare(
-            values.archives, values.output_dir, values.subset, values.allow_missing, ByteProgress()
+            values.archives,
+            values.output_dir,
+            values.subset,
+            values.allow_missing,
+            lambda text, done, total: progress(done, total, text),
         )
     except ArchiveError as error:
         raise UserError(str(error)) from error
