@@ -145,7 +145,7 @@ def test_nothing_usable_writes_nothing(tmp_path):
         import_folder(audio, tmp_path / "out", CONFIG, listen)
     write(audio, "high.wav", 100)
     (audio / "broken.mp3").write_bytes(b"\xff\xfb\x90")
-    reason = r"none of its 2 recordings can be used \(unreadable 1, out of range 1\)"
+    reason = r"of 2 recordings none can be used \(unreadable 1, out of range 1\)"
     with pytest.raises(NoNotesError, match=reason):
         import_folder(audio, tmp_path / "out", CONFIG, listen)
     assert not (tmp_path / "out").exists()

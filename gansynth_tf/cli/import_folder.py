@@ -17,6 +17,7 @@ from absl import flags
 
 from gansynth_tf.cli.command import check_folder
 from gansynth_tf.cli.progress import Progress
+from gansynth_tf.wording import counted
 
 
 def define(values: flags.FlagValues) -> None:
@@ -72,7 +73,7 @@ def body(values: flags.FlagValues) -> int:
             lambda wave: pitch_tracking.track_pitch(wave, config.sample_rate, low, high),
             table,
             lambda text: print(f"gansynth_data import_folder: {text}", file=sys.stderr, flush=True),
-            lambda done, total, notes: progress(done, total, f"{notes:,} notes"),
+            lambda done, total, notes: progress(done, total, counted(notes, "note")),
         )
     except folder.NoNotesError as error:
         raise UserError(f"--audio_dir={values.audio_dir} gives no note: {error}.") from error

@@ -12,6 +12,7 @@ from absl import flags
 from gansynth_tf.cli.command import check_folder
 from gansynth_tf.cli.progress import Progress
 from gansynth_tf.data.nsynth_inputs import SUBSETS
+from gansynth_tf.wording import counted
 
 
 def define(values: flags.FlagValues) -> None:
@@ -75,11 +76,13 @@ def body(values: flags.FlagValues) -> int:
         raise UserError(str(error)) from error
     splits = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     ending = f"{folder} was there already" if is_there else f"in {folder}"
-    print(f"{sum(counts.values()):,} notes ({splits}): {ending}.")
+    print(f"{counted(sum(counts.values()), 'note')} ({splits}): {ending}.")
     if not is_there:
         provenance = json.loads((folder / PROVENANCE_FILE).read_bytes())
         if provenance["missing"]:
-            print(f"{len(provenance['missing'])} notes that were in no archive are left out.")
+            print(
+                f"Left out, as no archive has them: {counted(len(provenance['missing']), 'note')}."
+            )
         if provenance["instrument_labels_sha256"] is None:
             print(
                 "Without nsynth-instrument_labels.txt the instruments are numbered as in the "

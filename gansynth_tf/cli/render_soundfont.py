@@ -8,6 +8,7 @@ from absl import flags
 
 from gansynth_tf.cli.command import check_folder
 from gansynth_tf.cli.progress import Progress
+from gansynth_tf.wording import counted
 
 
 def define(values: flags.FlagValues) -> None:
@@ -69,8 +70,8 @@ def body(values: flags.FlagValues) -> int:
     except ValueError as error:
         raise UserError(f"--{error}") from error
     print(
-        f"{info.name}: {len(choice.instruments)} instruments, {choice.num_notes:,} notes of "
-        f"{config.length:g} s at {config.sample_rate} Hz.",
+        f"{info.name}: {counted(len(choice.instruments), 'instrument')}, "
+        f"{counted(choice.num_notes, 'note')} of {config.length:g} s at {config.sample_rate} Hz.",
         flush=True,
     )
     from gansynth_tf.data import soundfont_writer  # TensorFlow, which takes seconds
@@ -90,7 +91,7 @@ def body(values: flags.FlagValues) -> int:
         raise UserError(f"--soundfont={path}: {error}") from error
     for note in dropped:
         print(f"Dropped {note.id}: {note.reason}.")
-    print(f"{choice.num_notes - len(dropped):,} notes in {values.output_dir}.")
+    print(f"{counted(choice.num_notes - len(dropped), 'note')} in {values.output_dir}.")
     return 0
 
 
@@ -131,7 +132,7 @@ def _measure(path: pathlib.Path, programs: Sequence, processes: int) -> list:
     from gansynth_tf.evaluation.soundfont_range import measure_ranges
 
     print(
-        f"No map of this SoundFont is known: listening to {len(programs)} programs. Families and "
+        f"No map of this SoundFont is known: listening to {counted(len(programs), 'program')}. Families and "
         f"sources are those of General MIDI; where it does not follow that, correct the map that "
         f"will lie beside the notes, and give it as --map.",
         flush=True,

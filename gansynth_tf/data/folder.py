@@ -29,6 +29,7 @@ from gansynth_tf.data.pitch_names import TableRow, match_table
 from gansynth_tf.data.recordings import FILLED, FolderConfig, RecordingImporter
 from gansynth_tf.data.walking import walk_files
 from gansynth_tf.files import PathLike
+from gansynth_tf.wording import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Report:
         """What there is and what is not, in a few lines for people."""
         pitches = [entry.pitch for entry in self.kept]
         lines = [
-            f"{len(pitches):,} notes, pitches {min(pitches)} to {max(pitches)}, in {folder}; "
+            f"{counted(len(pitches), 'note')}, pitches {min(pitches)} to {max(pitches)}, in {folder}; "
             f"{MANIFEST_FILE} there tells the fate of every file."
         ]
         for fate, name in ((KEPT, "Of these"), (DROPPED, "Dropped"), (IGNORED, "Ignored")):
@@ -140,7 +141,7 @@ def import_folder(
         if not report.kept:
             kinds = report.kinds(DROPPED).most_common()
             raise NoNotesError(
-                f"none of its {len(recordings)} recordings can be used "
+                f"of {counted(len(recordings), 'recording')} none can be used "
                 f"({', '.join(f'{kind} {count}' for kind, count in kinds)})"
             )
         write_manifest(writer.folder / MANIFEST_FILE, report.entries)

@@ -13,6 +13,7 @@ from gansynth_tf.data.soundfont_choice import Choice, SoundfontConfig
 from gansynth_tf.data.soundfont_file import SoundfontInfo
 from gansynth_tf.data.soundfont_map import format_map
 from gansynth_tf.files import PathLike, refuse_folders
+from gansynth_tf.wording import counted
 
 MAP_FILE = "soundfont_map.csv"
 _FILES = (MAP_FILE, INFO_FILE, note_writer.PROVENANCE_FILE)
@@ -80,7 +81,7 @@ def write_soundfont_notes(
             if progress is not None:
                 progress(done)
         if not writer.counts:
-            raise SilenceError(f"none of the {len(dropped)} notes sounds.")
+            raise SilenceError(f"of {counted(len(dropped), 'note')} none sounds.")
         provenance["dropped"] = {note.id: note.reason for note in dropped}
         (writer.folder / MAP_FILE).write_text(format_map(choice.programs), encoding="utf-8")
     return dropped
