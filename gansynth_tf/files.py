@@ -117,6 +117,11 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
+def is_inside(folder: PathLike, other: PathLike) -> bool:
+    """Whether a folder is another one or lies in it, links followed; it may be missing."""
+    return pathlib.Path(folder).resolve().is_relative_to(pathlib.Path(other).resolve())
+
+
 def unwritable_reason(folder: PathLike) -> str | None:
     """Why no file can be made in a folder that exists; None where one can.
 

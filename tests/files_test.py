@@ -59,6 +59,14 @@ def test_a_folder_that_takes_no_files(tmp_path):
     assert files.unwritable_reason("/proc")
 
 
+def test_a_folder_inside_another(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "a", target_is_directory=True)
+    assert files.is_inside(tmp_path / "a", tmp_path / "a/../a")
+    assert files.is_inside(tmp_path / "link/b/c", tmp_path / "a")
+    assert not files.is_inside(tmp_path / "ab", tmp_path / "a")
+    assert not files.is_inside(tmp_path, tmp_path / "a")
+
+
 def test_only_our_temporaries_are_removed(tmp_path):
     with files.replacing(tmp_path / "note_1.wav") as ours:
         left = ours.name

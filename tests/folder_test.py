@@ -113,8 +113,14 @@ def test_a_second_import_replaces_the_first(audio, tmp_path):
 def test_the_output_folder_is_not_read(audio, tmp_path):
     import_folder(audio, audio / "notes", CONFIG, listen)
     first = content(audio / "notes")
-    import_folder(audio, audio / "notes", CONFIG, listen)
+    write(audio / "notes", "C4.wav")
+    warned = []
+    import_folder(audio, audio / "notes", CONFIG, listen, warn=warned.append)
+    (audio / "notes/C4.wav").unlink()
     assert content(audio / "notes") == first
+    assert f"{audio / 'notes'} lies in the folder of the recordings: nothing in it is read." in (
+        warned
+    )
 
 
 @pytest.mark.parametrize("earlier", [False, True])

@@ -92,6 +92,15 @@ def test_the_command(folder, tmp_path, capsys):
     assert told[-1] == f"Open {output}/index.html in a browser."
 
 
+@pytest.mark.parametrize("inside", [".", "pages", "new/pages"])
+def test_pages_do_not_go_into_the_data_set(folder, capsys, inside):
+    before = sorted(folder.rglob("*"))
+    assert data.main(["inspect", f"--data_dir={folder}", f"--output_dir={folder / inside}"]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert f"--output_dir={folder / inside} lies in the data set's own folder" in told
+    assert sorted(folder.rglob("*")) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -28,7 +28,7 @@ from gansynth_tf.data.note_writer import writing_notes
 from gansynth_tf.data.pitch_names import TableRow, match_table
 from gansynth_tf.data.recordings import FILLED, FolderConfig, RecordingImporter
 from gansynth_tf.data.walking import walk_files
-from gansynth_tf.files import PathLike
+from gansynth_tf.files import PathLike, is_inside
 from gansynth_tf.wording import counted
 
 
@@ -106,6 +106,8 @@ def import_folder(
         entries.append(Entry(file, reason=f"unreadable: {reason}"))
         warn(f"{shown(file)}: {reason}.")
 
+    if is_inside(output_dir, audio_dir):
+        warn(f"{output_dir} lies in the folder of the recordings: nothing in it is read.")
     files = walk_files(audio_dir, output_dir, lose)
     recordings = [file for file in files if file.lower().endswith(decoding.SUFFIXES)]
     others = sorted(set(files) - set(recordings))
