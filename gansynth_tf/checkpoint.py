@@ -19,12 +19,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from gansynth_tf.files import write_atomically
-
-try:
-    import fcntl
-except ImportError:  # a system without such locks
-    fcntl = None
+from gansynth_tf.files import try_lock, write_atomically
 
 LOCK_FILE = ".lock"
 FORMAT_VERSION = 1
@@ -120,21 +115,12 @@ def held(run_dir: str | pathlib.Path) -> Iterator[None]:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
         else:
-            _lock(file.fileno(), run_dir)
+            if not try_lock(file.fileno()):
+                raise OSError(
+                    f"Another process is training in {run_dir}: wait for its end, or give another "
+                    f"folder."
+                )
         yield
-
-
-def _lock(descriptor: int, run_dir: pathlib.Path) -> None:
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise OSError(
-            f"Another process is training in {run_dir}: wait for its end, or give another folder."
-        ) from error
-    except OSError:  # a file system without such locks
-        return
 
 
 def save(

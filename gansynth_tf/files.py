@@ -11,6 +11,11 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
+try:
+    import fcntl
+except ImportError:  # a system without such locks
+    fcntl = None
+
 PathLike = str | os.PathLike
 _TOKEN_BYTES = 4
 _SET_PREFIX = ".new_set_"
@@ -44,6 +49,8 @@ def write_atomically(path: PathLike, write: Callable[[BinaryIO], object]) -> Non
 def replacing_set(folder: PathLike, index: str) -> Iterator[pathlib.Path]:
     """Yields an empty temporary folder inside ``folder``, whose files move out if the body succeeds.
 
+    What a process that was killed in here left in ``folder`` is removed first.
+
     Args:
       folder: made if missing.
       index: the file that names the others. The earlier one goes before the first file moves, and
@@ -54,9 +61,12 @@ def replacing_set(folder: PathLike, index: str) -> Iterator[pathlib.Path]:
     """
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned_sets(folder)
     temporary = folder / f"{_SET_PREFIX}{secrets.token_hex(_TOKEN_BYTES)}"
     temporary.mkdir()
+    descriptor = os.open(temporary, os.O_RDONLY)
     try:
+        try_lock(descriptor)
         yield temporary
         names = sorted(path.name for path in temporary.iterdir())
         refuse_folders(folder, names)
@@ -65,6 +75,7 @@ def replacing_set(folder: PathLike, index: str) -> Iterator[pathlib.Path]:
         for name in (*names, index):
             os.replace(temporary / name, folder / name)
     finally:
+        os.close(descriptor)
         shutil.rmtree(temporary, ignore_errors=True)
 
 
@@ -77,11 +88,38 @@ def refuse_folders(folder: PathLike, names: Iterable[str]) -> None:
             )
 
 
-def remove_set_temporaries(folder: PathLike) -> None:
-    """Removes what a process that was killed inside ``replacing_set`` left in ``folder``."""
+def _remove_abandoned_sets(folder: pathlib.Path) -> None:
+    """Removes the temporary folders that no living process holds."""
     pattern = _SET_PREFIX + "[0-9a-f]" * (2 * _TOKEN_BYTES)
-    for left in glob.glob(pattern, root_dir=folder, include_hidden=True):
-        shutil.rmtree(pathlib.Path(folder, left), ignore_errors=True)
+    for left in folder.glob(pattern):
+        with contextlib.suppress(OSError):  # another one removes it
+            descriptor = os.open(left, os.O_RDONLY)
+            is_abandoned = try_lock(descriptor)
+            os.close(descriptor)
+            if is_abandoned:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Locks an open file or folder for this process, until it is closed or the process ends.
+
+    Returns:
+      False where it is locked already; True where it was not, and where locks cannot be had.
+    """
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without such locks
+        return True
+    return True
+
+
+def is_inside(folder: PathLike, other: PathLike) -> bool:
+    """Whether a folder is another one or lies in it, links followed; it may be missing."""
+    return pathlib.Path(folder).resolve().is_relative_to(pathlib.Path(other).resolve())
 
 
 def unwritable_reason(folder: PathLike) -> str | None:

@@ -10,12 +10,7 @@ import numpy as np
 
 from gansynth_tf import pictures, wavfiles
 from gansynth_tf.checkpoint import CheckpointError
-from gansynth_tf.files import (
-    refuse_folders,
-    remove_set_temporaries,
-    replacing_set,
-    write_atomically,
-)
+from gansynth_tf.files import refuse_folders, replacing_set, write_atomically
 from gansynth_tf.instrument import BATCH, Instrument
 from gansynth_tf.music import slerp
 
@@ -93,7 +88,6 @@ def write_notes(
     for name in earlier - set(files):
         if not (folder / name).is_dir():
             (folder / name).unlink(missing_ok=True)
-    remove_set_temporaries(folder)
     return files
 
 

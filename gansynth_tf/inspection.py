@@ -15,6 +15,7 @@ from gansynth_tf.data.schema import FAMILIES, SOURCES
 from gansynth_tf.files import replacing_set
 from gansynth_tf.pages import document, group_html, lines, picture, section, text
 from gansynth_tf.specgram import SpecgramCodec
+from gansynth_tf.wording import counted
 
 PAGE, OVERVIEW = "index.html", "overview.png"
 NUM_EXAMPLES = 12
@@ -24,6 +25,7 @@ BINS = 512
 FRAME_SECONDS = 0.016
 # Below it, of full scale, a frame counts as silent.
 SILENCE_DECIBELS = -60.0
+SPLITS = ("train", "valid", "test")  # NSynth's, in the order to show them; others follow
 _BAR_COLOR = "#3465d9"
 
 
@@ -52,16 +54,18 @@ def counts(table: NoteTable) -> dict[str, dict[str, int]]:
     for name, column in columns.items():
         values, numbers = np.unique(column, return_counts=True)
         result[name] = {str(value): int(n) for value, n in zip(values, numbers, strict=True)}
+    known = [split for split in SPLITS if split in result["split"]]
+    result["split"] = {split: result["split"][split] for split in known} | result["split"]
     return result
 
 
 def summary(folder: NoteFolder) -> str:
     """Counts as text; the first line is the number of notes."""
     table = folder.table
-    told = [f"{len(table)} notes"]
+    told = [counted(len(table), "note").replace(",", "")]  # the first line is for programs too
     told.append(
         f"{folder.audio_length / folder.sample_rate:g} s at {folder.sample_rate} Hz, "
-        f"{len(np.unique(table.label))} instruments, pitches {table.pitch.min()} to "
+        f"{counted(len(np.unique(table.label)), 'instrument')}, pitches {table.pitch.min()} to "
         f"{table.pitch.max()}"
     )
     for name, numbers in counts(table).items():
@@ -150,14 +154,15 @@ def _draw_histograms(figure: Figure, table: NoteTable, levels: Levels) -> None:
     pitches = np.arange(table.pitch.min(), table.pitch.max() + 1)
     numbers = [np.sum(table.pitch == pitch) for pitch in pitches]
     by_pitch.bar(pitches, numbers, width=1.0, color=_BAR_COLOR)
-    by_pitch.set_title(f"Pitches of {len(table):,} notes (MIDI)", fontsize=10, loc="left")
+    by_pitch.set_title(f"Pitches of {counted(len(table), 'note')} (MIDI)", fontsize=10, loc="left")
     heard = levels.peak[np.isfinite(levels.peak)]
     if len(heard):
         bins = np.linspace(heard.min() - 1.0, heard.max() + 1.0, 31)
         by_level.hist(heard, bins=bins, color=_BAR_COLOR)
     silent = len(levels.peak) - len(heard)
     by_level.set_title(
-        f"Peak, dB of full scale ({len(levels.peak):,} notes{f', {silent} silent' if silent else ''})",
+        f"Peak, dB of full scale ({counted(len(levels.peak), 'note')}"
+        f"{f', {silent} silent' if silent else ''})",
         fontsize=10,
         loc="left",
     )
@@ -183,7 +188,7 @@ def _page(folder: NoteFolder, names: Sequence[str], examples: NoteTable, levels:
         rows.append(f'<tr><th scope="row">{text(name)}</th><td>{text(entries)}</td></tr>')
     rows.append(
         f'<tr><th scope="row">median peak</th><td>{np.median(levels.peak):.1f} dB of full scale, '
-        f"of {len(levels.peak):,} notes</td></tr>"
+        f"of {counted(len(levels.peak), 'note')}</td></tr>"
     )
     items = [
         {

@@ -38,10 +38,33 @@ def test_a_set_moves_when_it_is_whole_its_index_last(tmp_path):
     assert (names(tmp_path), (tmp_path / "index").read_text()) == (["index", "z"], "old")
 
 
+def test_what_a_killed_process_left_of_a_set_goes_and_that_of_a_living_one_stays(tmp_path):
+    left = tmp_path / ".new_set_0123abcd"
+    left.mkdir()
+    (left / "half").write_text("of a process that was killed")
+    (tmp_path / ".new_set_mine").mkdir()
+    with files.replacing_set(tmp_path, "index") as first:
+        assert not left.exists()
+        (first / "index").write_text("first")
+        with files.replacing_set(tmp_path, "index") as second:
+            (second / "index").write_text("second")
+        assert first.exists()
+    assert names(tmp_path) == [".new_set_mine", "index"]
+    assert (tmp_path / "index").read_text() == "first"
+
+
 def test_a_folder_that_takes_no_files(tmp_path):
     assert files.unwritable_reason(tmp_path) is None
     assert names(tmp_path) == []
     assert files.unwritable_reason("/proc")
+
+
+def test_a_folder_inside_another(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "a", target_is_directory=True)
+    assert files.is_inside(tmp_path / "a", tmp_path / "a/../a")
+    assert files.is_inside(tmp_path / "link/b/c", tmp_path / "a")
+    assert not files.is_inside(tmp_path / "ab", tmp_path / "a")
+    assert not files.is_inside(tmp_path, tmp_path / "a")
 
 
 def test_only_our_temporaries_are_removed(tmp_path):

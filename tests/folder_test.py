@@ -113,8 +113,14 @@ def test_a_second_import_replaces_the_first(audio, tmp_path):
 def test_the_output_folder_is_not_read(audio, tmp_path):
     import_folder(audio, audio / "notes", CONFIG, listen)
     first = content(audio / "notes")
-    import_folder(audio, audio / "notes", CONFIG, listen)
+    write(audio / "notes", "C4.wav")
+    warned = []
+    import_folder(audio, audio / "notes", CONFIG, listen, warn=warned.append)
+    (audio / "notes/C4.wav").unlink()
     assert content(audio / "notes") == first
+    assert f"{audio / 'notes'} lies in the folder of the recordings: nothing in it is read." in (
+        warned
+    )
 
 
 @pytest.mark.parametrize("earlier", [False, True])
@@ -145,7 +151,7 @@ def test_nothing_usable_writes_nothing(tmp_path):
         import_folder(audio, tmp_path / "out", CONFIG, listen)
     write(audio, "high.wav", 100)
     (audio / "broken.mp3").write_bytes(b"\xff\xfb\x90")
-    reason = r"none of its 2 recordings can be used \(unreadable 1, out of range 1\)"
+    reason = r"of 2 recordings none can be used \(unreadable 1, out of range 1\)"
     with pytest.raises(NoNotesError, match=reason):
         import_folder(audio, tmp_path / "out", CONFIG, listen)
     assert not (tmp_path / "out").exists()

@@ -131,7 +131,10 @@ def test_a_melody_is_split(tmp_path):
         (["--pitch_csv={tmp}/none.csv"], "--pitch_csv={tmp}/none.csv cannot be read: No such file"),
         (["--pitch_csv={tmp}/bad.csv"], "bad.csv, line 2: pitch must be a MIDI number from 0"),
         (["--family=violin"], "--family must be one of bass"),
-        (["--min_pitch=70"], "--audio_dir={tmp}/audio gives no note: none of its 1 recordings"),
+        (
+            ["--min_pitch=70"],
+            "--audio_dir={tmp}/audio gives no note: of 1 recording none can be used",
+        ),
         (["--decoder=ffmpeg"], "--decoder must be one of auto, soundfile, tensorflow_io"),
     ],
 )

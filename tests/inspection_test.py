@@ -10,6 +10,7 @@ from note_writer_test import make_note, write
 from gansynth_tf import inspection, wavfiles
 from gansynth_tf.cli import data
 from gansynth_tf.data.note_reader import open_folder
+from gansynth_tf.data.note_writer import writing_notes
 
 pytestmark = pytest.mark.latest
 
@@ -29,6 +30,18 @@ def test_counts(folder):
     assert told[2:5] == ["split: train: 21", "family: brass: 20, unknown: 1", told[4]]
     assert told[5].startswith("pitch: 30: 1, 40: 2, 41: 2")
     assert told[6] == "velocity: 25: 10, 100: 11"
+
+
+def test_one_is_one_and_splits_are_in_nsynths_order(tmp_path):
+    write(tmp_path / "one", [make_note()])
+    told = inspection.summary(open_folder(tmp_path / "one")).splitlines()
+    assert told[0] == "1 note"
+    assert "1 instrument, pitches" in told[1]
+    with writing_notes(tmp_path / "four", 8000, 256, "Test notes.", {}) as writer:
+        for pitch, split in enumerate(("aside", "test", "valid", "train"), 60):
+            writer.write(make_note(pitch), split)
+    splits = inspection.counts(open_folder(tmp_path / "four").table)["split"]
+    assert list(splits) == ["train", "valid", "test", "aside"]
 
 
 def test_levels():
@@ -77,6 +90,15 @@ def test_the_command(folder, tmp_path, capsys):
     told = capsys.readouterr().out.splitlines()
     assert told[0] == "21 notes"
     assert told[-1] == f"Open {output}/index.html in a browser."
+
+
+@pytest.mark.parametrize("inside", [".", "pages", "new/pages"])
+def test_pages_do_not_go_into_the_data_set(folder, capsys, inside):
+    before = sorted(folder.rglob("*"))
+    assert data.main(["inspect", f"--data_dir={folder}", f"--output_dir={folder / inside}"]) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert f"--output_dir={folder / inside} lies in the data set's own folder" in told
+    assert sorted(folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

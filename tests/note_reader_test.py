@@ -271,7 +271,7 @@ def test_fewer_notes_than_promised(tmp_path):
     (shard,) = shards(tmp_path)
     with tf.io.TFRecordWriter(str(shard)) as writer:
         writer.write(record())
-    with pytest.raises(DataError, match=r"holds 1 notes, and its dataset_info\.json says 8"):
+    with pytest.raises(DataError, match=r"holds 1 note, and its dataset_info\.json says 8"):
         open_folder(tmp_path)
 
 

@@ -385,7 +385,7 @@ def test_missing_notes(tmp_path, archives, capsys):
     assert run(folder, tmp_path, "--allow_missing") == 0
     said = capsys.readouterr().out
     assert "12 notes" in said
-    assert "2 notes that were in no archive are left out" in said
+    assert "Left out, as no archive has them: 2 notes." in said
     provenance = prepared_folder(tmp_path, "gansynth_subset") / "PROVENANCE.json"
     assert len(json.loads(provenance.read_text())["missing"]) == 2
 

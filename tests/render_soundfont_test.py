@@ -69,7 +69,7 @@ def test_another_soundfont_is_measured_and_its_map_is_reused(tiny, tmp_path, cap
     assert render(tiny, tmp_path / "a", *flags) == 0
     out = capsys.readouterr().out
     assert "listening to 2 programs" in out
-    assert "1 instruments, 3 notes" in out
+    assert "1 instrument, 3 notes" in out
     programs = soundfont_map.read_map(tmp_path / "a" / "soundfont_map.csv")
     assert [(p.number, p.name, p.keys) for p in programs] == [
         (0, "Sine", (60, 61, 62)),
@@ -113,7 +113,7 @@ def test_silent_notes_are_named_and_not_stored(tiny, tmp_path, capsys):
     }
     before = content(folder)
     assert render(tiny, folder, *flags, "--min_pitch=66") == 2
-    assert f"--soundfont={tiny}: none of the 2 notes sounds." in capsys.readouterr().err
+    assert f"--soundfont={tiny}: of 2 notes none sounds." in capsys.readouterr().err
     assert content(folder) == before
     (tmp_path / "blocked" / "soundfont_map.csv").mkdir(parents=True)
     assert render(tiny, tmp_path / "blocked", *flags) == 1

@@ -1,6 +1,7 @@
 """From flags to notes, and a run on notes that are read from disk."""
 
 import dataclasses
+import json
 import pathlib
 
 import numpy as np
@@ -96,8 +97,13 @@ def test_settings_that_cannot_be(settings, message):
 
 
 def place(base: pathlib.Path, name: str, version: str) -> str:
+    """A folder that says of itself what TFDS's would."""
     folder = base / name / version
     write(folder, NOTES[:1])
+    path = folder / "dataset_info.json"
+    builder, configuration = name.split("/")
+    info = json.loads(path.read_text()) | {"name": builder, "configName": configuration}
+    path.write_text(json.dumps(info))
     return str(folder)
 
 
@@ -111,6 +117,27 @@ def test_nsynth_is_found_below_a_folder_of_tfds(tmp_path):
     assert find_folder(config) == new
     assert find_folder(dataclasses.replace(config, dataset_name="nsynth/full")) == full
     assert find_folder(DataConfig(dataset_name="nsynth", train_data_path=old)) == old
+
+
+def test_a_folder_of_another_data_set_is_refused(tmp_path, folder):
+    subset = place(tmp_path, "nsynth/gansynth_subset", "2.3.3")
+    for given, name, holds in (
+        (folder, "nsynth", "gansynth_notes"),
+        (subset, "nsynth/full", "nsynth/gansynth_subset"),
+    ):
+        config = DataConfig(dataset_name=name, train_data_path=str(given))
+        message = f"{given} holds {holds}, and dataset_name={name} asks for {sources.NSYNTH[name]}:"
+        with pytest.raises(DataError, match=message):
+            find_folder(config)
+        assert find_folder(dataclasses.replace(config, dataset_name="folder")) == str(given)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"name": "x", "splits": [{"name": "train"}]}'])
+def test_what_is_no_info_file_is_named(tmp_path, text):
+    (tmp_path / "dataset_info.json").write_text(text)
+    config = DataConfig(dataset_name="nsynth", train_data_path=str(tmp_path))
+    with pytest.raises(DataError, match=r"dataset_info\.json is not as TFDS writes it\."):
+        find_folder(config)
 
 
 def test_nsynth_is_looked_for_where_tfds_keeps_it(tmp_path, monkeypatch):

@@ -13,10 +13,18 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "gansynth_tf"
 
 # A module imports from lower layers, and from its own where that makes no cycle.
 LAYERS = (
-    {"", "spectral", "schedule", "convolution", "cadence", "files", "wavfiles", "pages", "quiet"},
+    {"", "spectral", "schedule", "convolution", "cadence", "files", "wavfiles", "pages", "quiet"}
+    | {"wording"},
     {"specgram", "layers", "losses"},
     {"networks", "data", "data.pipeline", "data.sources", "data.synth", "data.voices"}
-    | {"data.schema", "data.note_writer", "data.note_table", "data.notes", "data.note_reader"}
+    | {
+        "data.schema",
+        "data.set_info",
+        "data.note_writer",
+        "data.note_table",
+        "data.notes",
+        "data.note_reader",
+    }
     | {"data.archive_files", "data.decoding", "data.fluidsynth", "data.folder"}
     | {"data.manifest", "data.note_parts", "data.nsynth_archives", "data.nsynth_inputs"}
     | {"data.pitch_names", "data.prepare_nsynth", "data.recordings", "data.soundfont"}
@@ -36,8 +44,8 @@ LAYERS = (
     | {"distribution", "execution", "inspection"},
     {"config", "report", "quickstart"}
     | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"}
-    | {"cli.data", "cli.inspect_data"}
-    | {"cli.byte_progress", "cli.import_folder", "cli.prepare_nsynth", "cli.render_soundfont"},
+    | {"cli.data", "cli.inspect_data", "cli.progress"}
+    | {"cli.import_folder", "cli.prepare_nsynth", "cli.render_soundfont"},
 )
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 

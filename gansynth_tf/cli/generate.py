@@ -6,6 +6,7 @@ import sys
 from absl import flags
 
 from gansynth_tf.cli.command import check_folder, run_command
+from gansynth_tf.wording import counted
 
 
 def _define(values: flags.FlagValues):
@@ -60,7 +61,7 @@ def _generate(values: flags.FlagValues) -> int:
         raise UserError(
             f"--output_dir={values.output_dir}: {error.filename} {error.strerror}."
         ) from error
-    print(f"{len(files)} notes of {instrument.describe_stage()} in {values.output_dir}.")
+    print(f"{counted(len(files), 'note')} of {instrument.describe_stage()} in {values.output_dir}.")
     return 0
 
 

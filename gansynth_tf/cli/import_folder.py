@@ -11,15 +11,13 @@ import math
 import os
 import pathlib
 import sys
-import time
 from collections.abc import Callable
 
 from absl import flags
 
-from gansynth_tf.cadence import Every
 from gansynth_tf.cli.command import check_folder
-
-PROGRESS_SECONDS = 5.0
+from gansynth_tf.cli.progress import Progress
+from gansynth_tf.wording import counted
 
 
 def define(values: flags.FlagValues) -> None:
@@ -66,6 +64,7 @@ def body(values: flags.FlagValues) -> int:
     low = config.min_pitch - pitch_tracking.SEARCH_MARGIN
     high = config.max_pitch + pitch_tracking.SEARCH_MARGIN
     high = min(high, float(pitch_tracking.hz_to_midi(0.45 * config.sample_rate)))
+    progress = Progress("files")
     try:
         report = folder.import_folder(
             values.audio_dir,
@@ -74,7 +73,7 @@ def body(values: flags.FlagValues) -> int:
             lambda wave: pitch_tracking.track_pitch(wave, config.sample_rate, low, high),
             table,
             lambda text: print(f"gansynth_data import_folder: {text}", file=sys.stderr, flush=True),
-            _Progress(),
+            lambda done, total, notes: progress(done, total, counted(notes, "note")),
         )
     except folder.NoNotesError as error:
         raise UserError(f"--audio_dir={values.audio_dir} gives no note: {error}.") from error
@@ -87,7 +86,7 @@ def body(values: flags.FlagValues) -> int:
 def _check_folders(values: flags.FlagValues) -> None:
     from gansynth_tf.config import UserError
     from gansynth_tf.data.manifest import MANIFEST_FILE
-    from gansynth_tf.data.note_writer import INFO_FILE
+    from gansynth_tf.data.set_info import INFO_FILE
 
     for name in ("audio_dir", "output_dir"):
         if not values[name].value:
@@ -140,25 +139,3 @@ def _table(values: flags.FlagValues):
         ) from error
     except ValueError as error:
         raise UserError(f"--pitch_csv={error}") from error
-
-
-class _Progress:
-    """Prints how far the import is, at most every few seconds."""
-
-    def __init__(self):
-        self._start, self._done = time.monotonic(), 0
-        self._every = Every(PROGRESS_SECONDS, self._start)
-
-    def __call__(self, done: int, total: int, notes: int) -> None:
-        now = time.monotonic()
-        if done < self._done:  # from the top: the files that missing pitches are made from
-            self._start = now
-        self._done = done
-        if not self._every.due(now) or not done:
-            return
-        rate = done / (now - self._start)
-        print(
-            f"{done:,} of {total:,} files, {notes:,} notes, {rate:.1f} files/s, "
-            f"{(total - done) / rate:,.0f} s left",
-            flush=True,
-        )

@@ -19,6 +19,7 @@ def body(values: flags.FlagValues) -> int:
     from gansynth_tf.config import UserError
     from gansynth_tf.data import sources
     from gansynth_tf.data.note_reader import open_folder
+    from gansynth_tf.files import is_inside
 
     if not values.data_dir:
         raise UserError("--data_dir=DATA is needed: the folder of the data set.")
@@ -26,6 +27,11 @@ def body(values: flags.FlagValues) -> int:
         check_folder("output_dir", values.output_dir, is_written=True)
     try:
         path = sources.find_folder(sources.DataConfig(train_data_path=values.data_dir))
+        if values.output_dir and is_inside(values.output_dir, path):
+            raise UserError(
+                f"--output_dir={values.output_dir} lies in the data set's own folder, {path}: "
+                f"choose a folder outside of it."
+            )
         folder = open_folder(path, warn=print)
     except sources.DataError as error:
         raise UserError(str(error).replace("train_data_path=", "--data_dir=")) from error

@@ -9,9 +9,10 @@ import os
 
 from absl import flags
 
-from gansynth_tf.cli.byte_progress import ByteProgress
 from gansynth_tf.cli.command import check_folder
+from gansynth_tf.cli.progress import Progress
 from gansynth_tf.data.nsynth_inputs import SUBSETS
+from gansynth_tf.wording import counted
 
 
 def define(values: flags.FlagValues) -> None:
@@ -62,19 +63,26 @@ def body(values: flags.FlagValues) -> int:
     is_there = prepared_counts(values.output_dir, values.subset) is not None
     if not is_there and not os.path.isdir(values.archives):
         raise UserError(f"--archives={values.archives} must be the folder of NSynth's archives.")
+    progress = Progress("MB", 1e6)
     try:
         counts = prepare(
-            values.archives, values.output_dir, values.subset, values.allow_missing, ByteProgress()
+            values.archives,
+            values.output_dir,
+            values.subset,
+            values.allow_missing,
+            lambda text, done, total: progress(done, total, text),
         )
     except ArchiveError as error:
         raise UserError(str(error)) from error
     splits = ", ".join(f"{split} {count:,}" for split, count in counts.items())
     ending = f"{folder} was there already" if is_there else f"in {folder}"
-    print(f"{sum(counts.values()):,} notes ({splits}): {ending}.")
+    print(f"{counted(sum(counts.values()), 'note')} ({splits}): {ending}.")
     if not is_there:
         provenance = json.loads((folder / PROVENANCE_FILE).read_bytes())
         if provenance["missing"]:
-            print(f"{len(provenance['missing'])} notes that were in no archive are left out.")
+            print(
+                f"Left out, as no archive has them: {counted(len(provenance['missing']), 'note')}."
+            )
         if provenance["instrument_labels_sha256"] is None:
             print(
                 "Without nsynth-instrument_labels.txt the instruments are numbered as in the "

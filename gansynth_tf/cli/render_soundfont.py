@@ -2,14 +2,13 @@
 
 import contextlib
 import pathlib
-import time
 from collections.abc import Sequence
 
 from absl import flags
 
 from gansynth_tf.cli.command import check_folder
-
-_SECONDS_BETWEEN_LINES = 5.0
+from gansynth_tf.cli.progress import Progress
+from gansynth_tf.wording import counted
 
 
 def define(values: flags.FlagValues) -> None:
@@ -71,21 +70,28 @@ def body(values: flags.FlagValues) -> int:
     except ValueError as error:
         raise UserError(f"--{error}") from error
     print(
-        f"{info.name}: {len(choice.instruments)} instruments, {choice.num_notes:,} notes of "
-        f"{config.length:g} s at {config.sample_rate} Hz.",
+        f"{info.name}: {counted(len(choice.instruments), 'instrument')}, "
+        f"{counted(choice.num_notes, 'note')} of {config.length:g} s at {config.sample_rate} Hz.",
         flush=True,
     )
     from gansynth_tf.data import soundfont_writer  # TensorFlow, which takes seconds
 
+    progress = Progress("notes")
     try:
         dropped = soundfont_writer.write_soundfont_notes(
-            values.output_dir, path, info, choice, config, processes, _Progress(choice.num_notes)
+            values.output_dir,
+            path,
+            info,
+            choice,
+            config,
+            processes,
+            lambda done: progress(done, choice.num_notes),
         )
     except soundfont_writer.SilenceError as error:
         raise UserError(f"--soundfont={path}: {error}") from error
     for note in dropped:
         print(f"Dropped {note.id}: {note.reason}.")
-    print(f"{choice.num_notes - len(dropped):,} notes in {values.output_dir}.")
+    print(f"{counted(choice.num_notes - len(dropped), 'note')} in {values.output_dir}.")
     return 0
 
 
@@ -126,35 +132,14 @@ def _measure(path: pathlib.Path, programs: Sequence, processes: int) -> list:
     from gansynth_tf.evaluation.soundfont_range import measure_ranges
 
     print(
-        f"No map of this SoundFont is known: listening to {len(programs)} programs. Families and "
+        f"No map of this SoundFont is known: listening to {counted(len(programs), 'program')}. Families and "
         f"sources are those of General MIDI; where it does not follow that, correct the map that "
         f"will lie beside the notes, and give it as --map.",
         flush=True,
     )
-    progress, measured = _Progress(len(programs), "programs"), []
+    progress, measured = Progress("programs"), []
     with contextlib.closing(measure_ranges(path, programs, processes)) as found:
         for program in found:
             measured.append(program)
-            progress(len(measured))
+            progress(len(measured), len(programs))
     return measured
-
-
-class _Progress:
-    """Prints done, total, rate and time left, at most every few seconds."""
-
-    def __init__(self, total: int, unit: str = "notes"):
-        self._total, self._unit = total, unit
-        self._start = self._last = time.monotonic()
-
-    def __call__(self, done: int) -> None:
-        now = time.monotonic()
-        # The first notes tell no rate: they come once the first instrument is rendered.
-        is_telling = self._total <= 100 * done < 100 * self._total
-        if not is_telling or now - self._last < _SECONDS_BETWEEN_LINES:
-            return
-        self._last, rate = now, done / (now - self._start)
-        print(
-            f"  {done:,} of {self._total:,} {self._unit}  {rate:.3g} {self._unit}/s  "
-            f"{(self._total - done) / rate:.0f} s left",
-            flush=True,
-        )

@@ -28,7 +28,8 @@ from gansynth_tf.data.note_writer import writing_notes
 from gansynth_tf.data.pitch_names import TableRow, match_table
 from gansynth_tf.data.recordings import FILLED, FolderConfig, RecordingImporter
 from gansynth_tf.data.walking import walk_files
-from gansynth_tf.files import PathLike, remove_set_temporaries
+from gansynth_tf.files import PathLike, is_inside
+from gansynth_tf.wording import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Report:
         """What there is and what is not, in a few lines for people."""
         pitches = [entry.pitch for entry in self.kept]
         lines = [
-            f"{len(pitches):,} notes, pitches {min(pitches)} to {max(pitches)}, in {folder}; "
+            f"{counted(len(pitches), 'note')}, pitches {min(pitches)} to {max(pitches)}, in {folder}; "
             f"{MANIFEST_FILE} there tells the fate of every file."
         ]
         for fate, name in ((KEPT, "Of these"), (DROPPED, "Dropped"), (IGNORED, "Ignored")):
@@ -105,6 +106,8 @@ def import_folder(
         entries.append(Entry(file, reason=f"unreadable: {reason}"))
         warn(f"{shown(file)}: {reason}.")
 
+    if is_inside(output_dir, audio_dir):
+        warn(f"{output_dir} lies in the folder of the recordings: nothing in it is read.")
     files = walk_files(audio_dir, output_dir, lose)
     recordings = [file for file in files if file.lower().endswith(decoding.SUFFIXES)]
     others = sorted(set(files) - set(recordings))
@@ -118,7 +121,6 @@ def import_folder(
     if absent:
         names = ", ".join(absent[:3]) + (", ..." if len(absent) > 3 else "")
         warn(f"the table names {len(absent)} that are not in the folder: {names}.")
-    remove_set_temporaries(output_dir)
     provenance = {
         "made_by": "gansynth_data import_folder",
         "settings": dataclasses.asdict(config),
@@ -141,7 +143,7 @@ def import_folder(
         if not report.kept:
             kinds = report.kinds(DROPPED).most_common()
             raise NoNotesError(
-                f"none of its {len(recordings)} recordings can be used "
+                f"of {counted(len(recordings), 'recording')} none can be used "
                 f"({', '.join(f'{kind} {count}' for kind, count in kinds)})"
             )
         write_manifest(writer.folder / MANIFEST_FILE, report.entries)

@@ -22,6 +22,7 @@ from gansynth_tf.data.note_table import NoteTable, fingerprint
 from gansynth_tf.data.notes import Notes
 from gansynth_tf.data.schema import QUALITIES
 from gansynth_tf.files import PathLike, write_atomically
+from gansynth_tf.wording import counted
 
 INDEX_FILE = "gansynth_index.npz"
 INDEX_VERSION = 3
@@ -256,7 +257,8 @@ def _make_index(
                 progress(len(columns["id"]), total)
     if len(columns["id"]) != total:
         raise DataError(
-            f"{path} holds {len(columns['id'])} notes, and its dataset_info.json says {total}."
+            f"{path} holds {counted(len(columns['id']), 'note')}, and its dataset_info.json says "
+            f"{total:,}."
         )
     types = {"id": np.str_, "split": np.str_, "label": np.str_, "qualities": bool}
     types |= {"shard": np.int64, "offset": np.int64, "checksum": np.uint32}

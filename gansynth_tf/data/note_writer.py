@@ -13,9 +13,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from gansynth_tf.data.schema import FAMILIES, QUALITIES, SOURCES, UNKNOWN, Note
+from gansynth_tf.data.set_info import INFO_FILE
 from gansynth_tf.files import PathLike, replacing_set
 
-INFO_FILE = "dataset_info.json"
 PROVENANCE_FILE = "PROVENANCE.json"
 DATASET = "gansynth_notes"
 SHARD_BYTES = 256 * 2**20

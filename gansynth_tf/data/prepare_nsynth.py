@@ -7,7 +7,6 @@ then part after part is sorted. Whatever ends the work, the same call goes on wi
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -22,7 +21,6 @@ import tensorflow_datasets as tfds
 from gansynth_tf.data.archive_files import ArchiveError, archive_bytes
 from gansynth_tf.data.note_parts import LOCK_FILE, NoteParts
 from gansynth_tf.data.note_writer import (
-    INFO_FILE,
     PROVENANCE_FILE,
     SHARD_BYTES,
     note_features,
@@ -38,7 +36,8 @@ from gansynth_tf.data.nsynth_inputs import (
     read_labels,
     read_splits,
 )
-from gansynth_tf.files import PathLike, replacing, write_atomically
+from gansynth_tf.data.set_info import INFO_FILE, read_info
+from gansynth_tf.files import PathLike, replacing, try_lock, write_atomically
 
 VERSION = "2.3.3"
 CHECKPOINT_SECONDS = 60.0  # most of the work that a kill undoes
@@ -60,14 +59,8 @@ def prepared_counts(output_dir: PathLike, subset: str) -> dict[str, int] | None:
     Raises:
       OSError: its file cannot be read, or was not written by TFDS.
     """
-    path = prepared_folder(output_dir, subset) / INFO_FILE
-    if not path.exists():
-        return None
-    try:
-        splits = json.loads(path.read_bytes())["splits"]
-        return {split["name"]: sum(map(int, split["shardLengths"])) for split in splits}
-    except (ValueError, TypeError, LookupError):
-        raise OSError(errno.EINVAL, "is not as TFDS writes it", str(path)) from None
+    folder = prepared_folder(output_dir, subset)
+    return read_info(folder).counts if (folder / INFO_FILE).exists() else None
 
 
 def prepare(
@@ -141,12 +134,8 @@ def _work_folder(folder: pathlib.Path) -> Iterator[pathlib.Path]:
     work = _work_path(folder)
     work.mkdir(parents=True, exist_ok=True)
     with open(work / LOCK_FILE, "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(
-                errno.EAGAIN, "another process is at work here", str(work)
-            ) from None
+        if not try_lock(lock.fileno()):
+            raise BlockingIOError(errno.EAGAIN, "another process is at work here", str(work))
         yield work
         shutil.rmtree(work)
 

@@ -8,13 +8,15 @@ import soxr
 
 import gansynth_tf
 from gansynth_tf.data import fluidsynth, note_writer, soundfont
+from gansynth_tf.data.set_info import INFO_FILE
 from gansynth_tf.data.soundfont_choice import Choice, SoundfontConfig
 from gansynth_tf.data.soundfont_file import SoundfontInfo
 from gansynth_tf.data.soundfont_map import format_map
-from gansynth_tf.files import PathLike, refuse_folders, remove_set_temporaries
+from gansynth_tf.files import PathLike, refuse_folders
+from gansynth_tf.wording import counted
 
 MAP_FILE = "soundfont_map.csv"
-_FILES = (MAP_FILE, note_writer.INFO_FILE, note_writer.PROVENANCE_FILE)
+_FILES = (MAP_FILE, INFO_FILE, note_writer.PROVENANCE_FILE)
 
 
 class SilenceError(ValueError):
@@ -63,7 +65,6 @@ def write_soundfont_notes(
     description = f"Notes of the SoundFont {info.name!r}, by gansynth_data render_soundfont."
     dropped = []
     refuse_folders(folder, _FILES)  # now, and not after all notes are rendered
-    remove_set_temporaries(folder)
     with (
         note_writer.writing_notes(
             folder, config.sample_rate, config.audio_length, description, provenance
@@ -80,7 +81,7 @@ def write_soundfont_notes(
             if progress is not None:
                 progress(done)
         if not writer.counts:
-            raise SilenceError(f"none of the {len(dropped)} notes sounds.")
+            raise SilenceError(f"of {counted(len(dropped), 'note')} none sounds.")
         provenance["dropped"] = {note.id: note.reason for note in dropped}
         (writer.folder / MAP_FILE).write_text(format_map(choice.programs), encoding="utf-8")
     return dropped

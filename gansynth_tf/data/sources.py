@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import soxr
@@ -12,9 +12,9 @@ import tensorflow as tf
 from gansynth_tf.data import synth
 from gansynth_tf.data.note_reader import DataError, NoteFolder, open_folder
 from gansynth_tf.data.note_table import NoteFilter, NoteTable, fingerprint, paper_split_rows
-from gansynth_tf.data.note_writer import INFO_FILE
 from gansynth_tf.data.notes import Notes
 from gansynth_tf.data.schema import FAMILIES, QUALITIES, SOURCES
+from gansynth_tf.data.set_info import INFO_FILE, SetInfo, read_info
 
 # Name -> where NSynth's builder keeps it, below a folder of TFDS.
 NSYNTH = {
@@ -221,9 +221,7 @@ def choose_notes(notes: Notes, config: DataConfig) -> Notes:
     else:
         in_split = np.flatnonzero(table.split == config.split)
         if not len(in_split):
-            raise DataError(
-                f"split={config.split}: the data set has only {', '.join(np.unique(table.split))}."
-            )
+            raise _no_split(config.split, np.unique(table.split))
     rows = in_split[config.note_filter.rows(table.take(in_split))]
     if not len(rows):
         raise DataError(
@@ -235,6 +233,10 @@ def choose_notes(notes: Notes, config: DataConfig) -> Notes:
     return dataclasses.replace(
         chosen, fingerprint=fingerprint(notes.fingerprint, chosen.table.id.tolist())
     )
+
+
+def _no_split(split: str, known: Iterable[str]) -> DataError:
+    return DataError(f"split={split}: the data set has only {', '.join(known)}.")
 
 
 # --- Embedded notes ---
@@ -262,10 +264,16 @@ def find_folder(config: DataConfig) -> str:
     """Where the data set's dataset_info.json lies.
 
     Raises:
-      DataError: nowhere; the sentence says how to get it.
+      DataError: nowhere, and the sentence says how to get it; or it is that of another data set.
     """
     given, name = config.train_data_path, config.dataset_name
     if given and _exists(given, INFO_FILE):
+        found = _info(given).name
+        if name in NSYNTH and found != NSYNTH[name]:
+            raise DataError(
+                f"train_data_path={given} holds {found}, and dataset_name={name} asks for "
+                f"{NSYNTH[name]}: leave dataset_name out, or give the folder of that one."
+            )
         return given
     if name == "folder":
         raise DataError(
@@ -289,6 +297,27 @@ def find_folder(config: DataConfig) -> str:
         f"--output_dir={base}, or copy it from gs://tfds-data/datasets/{NSYNTH[name]} (73 GiB for "
         f"the full set); --train_data_path says where it lies."
     )
+
+
+def count_stored(config: DataConfig) -> int:
+    """How many notes the split has, before the filter; of the paper's split, all notes there are.
+
+    Raises:
+      DataError: as ``find_folder`` has it, or there is no such split.
+    """
+    counts = _info(find_folder(config)).counts
+    if config.split_scheme == "paper" or config.split == "all":
+        return sum(counts.values())
+    if config.split not in counts:
+        raise _no_split(config.split, counts)
+    return counts[config.split]
+
+
+def _info(folder: str) -> SetInfo:
+    try:
+        return read_info(folder)
+    except OSError as error:
+        raise DataError(f"{error.filename} {error.strerror}.") from error
 
 
 def _exists(*parts: str):
