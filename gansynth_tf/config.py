@@ -103,6 +103,7 @@ _HELP = {
     "seed": "Fixes everything drawn.",
     "fake_batch_size": "Notes of a sample grid.",
     "tensorboard": "Whether to write TensorBoard events.",
+    "grace_seconds": "SIGTERM ends the run within them, unsaved if a step takes longer; 0: waits.",
 }
 
 
@@ -317,13 +318,14 @@ def resolve(given: dict, run_dir: pathlib.Path) -> dict:
     saved = saved_values(run_dir)
     if saved is None:
         return experiment.default_values() | given
-    for name in sorted(experiment.kept_names() & set(given)):
-        if name in saved and saved[name] != given[name]:
-            raise UserError(
-                f"--{name}={_shown(given[name])} contradicts the run in {run_dir}, which was "
-                f"begun with {name}={_shown(saved[name])}: leave the flag out, or choose another "
-                f"--run_dir."
-            )
+    names = experiment.contradictions(saved, given)
+    if names:
+        flags_given = ", ".join(f"--{experiment.assignments(given, [name])}" for name in names)
+        verb, them = ("contradicts", "the flag") if len(names) == 1 else ("contradict", "the flags")
+        raise UserError(
+            f"{flags_given} {verb} the run in {run_dir}, which was begun with "
+            f"{experiment.assignments(saved, names)}: leave {them} out, or choose another --run_dir."
+        )
     return experiment.default_values() | saved | given
 
 
@@ -340,13 +342,13 @@ def saved_values(run_dir: pathlib.Path) -> dict | None:
     if settings is None or checkpointed is None:
         return checkpointed[1] if settings is None and checkpointed else settings
     path, values = checkpointed
-    for name in sorted(experiment.kept_names() & set(settings) & set(values)):
-        if settings[name] != values[name]:
-            raise UserError(
-                f"{run_dir / SETTINGS_FILE} has {name}={_shown(settings[name])}, and the newest "
-                f"checkpoint, {path}, {name}={_shown(values[name])}: they are of different runs; "
-                f"move away the one that is not this run's."
-            )
+    names = experiment.contradictions(settings, values)
+    if names:
+        raise UserError(
+            f"{run_dir / SETTINGS_FILE} has {experiment.assignments(settings, names)}, and the "
+            f"newest checkpoint, {path}, {experiment.assignments(values, names)}: they are of "
+            f"different runs; move away the one that is not this run's."
+        )
     return settings
 
 
@@ -409,7 +411,3 @@ def write_settings(run_dir: pathlib.Path, values: dict) -> None:
     content = {"format_version": checkpoint.FORMAT_VERSION, "values": values}
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
     write_atomically(run_dir / SETTINGS_FILE, lambda file: file.write(text.encode()))
-
-
-def _shown(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -14,6 +14,7 @@ from gansynth_tf.files import (
     refuse_folders,
     remove_set_temporaries,
     replacing_set,
+    write_arrays,
     write_atomically,
 )
 from gansynth_tf.instrument import BATCH, Instrument
@@ -86,9 +87,7 @@ def write_notes(
             [f"pitch {pitch}" for pitch in pitches[: len(shown)]],
             representation=instrument.codec.representation,
         )
-        write_atomically(
-            new / LATENTS, lambda file: np.savez(file, latents=latents, pitches=pitches)
-        )
+        write_arrays(new / LATENTS, {"latents": latents, "pitches": pitches})
         write_atomically(new / MANIFEST, lambda file: file.write(table.getvalue().encode()))
     for name in earlier - set(files):
         if not (folder / name).is_dir():

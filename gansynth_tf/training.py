@@ -6,8 +6,8 @@ pictures and logs are ``callbacks``'.
 
 import contextlib
 import dataclasses
+import os
 import pathlib
-import signal
 import time
 from collections.abc import Callable, Iterator
 
@@ -20,8 +20,9 @@ from gansynth_tf.checkpoint import CheckpointError, RunState
 from gansynth_tf.data import pipeline, sources
 from gansynth_tf.data.notes import Notes
 from gansynth_tf.execution import StepFunction
-from gansynth_tf.experiment import Experiment
+from gansynth_tf.experiment import Experiment, assignments, contradictions
 from gansynth_tf.files import remove_temporaries
+from gansynth_tf.interruption import Interruption
 from gansynth_tf.model import GANSynth, ModelConfig, PitchVocabulary
 from gansynth_tf.schedule import Stage
 from gansynth_tf.variables import (
@@ -34,7 +35,10 @@ from gansynth_tf.variables import (
 
 CHECKPOINT_FOLDER = "checkpoints"
 CACHE_FOLDER = "cache"
-_FIT_BATCH = 32
+_LOWER_RATES = (
+    "the same command would come to it again: give a lower --generator_learning_rate and "
+    "--discriminator_learning_rate, and go back to an earlier checkpoint if that is not enough"
+)
 
 
 class NonFiniteLossError(Exception):
@@ -55,51 +59,6 @@ class Outcome:
     signal: int | None = None
 
 
-class Interruption:
-    """Turns SIGINT and SIGTERM into a request to stop after the step in hand.
-
-    The first one is told to ``say``. A second one ends at once: SIGINT as KeyboardInterrupt,
-    another as SystemExit, so that files in the making are tidied away.
-    """
-
-    def __init__(
-        self,
-        say: Callable[[str], object] = print,
-        signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM),
-    ):
-        self.say, self.signals, self.received = say, signals, None
-        self._speaking = False
-
-    def __enter__(self):
-        self._before = {number: signal.signal(number, self._receive) for number in self.signals}
-        return self
-
-    def __exit__(self, *_):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _receive(self, number: int, _: object):
-        if self.received is not None:
-            # Where Ctrl-C ended the reader of the output too (`| tee log`), speaking is what
-            # sends the second one, and nobody is in such a hurry.
-            if self._speaking and number == signal.SIGTERM:
-                return
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-        self.received = number
-        # A signal may come in the midst of another write to the same stream, which then refuses.
-        with contextlib.suppress(RuntimeError, OSError), self.speaking():
-            self.say("Stopping after this step ...")
-
-    @contextlib.contextmanager
-    def speaking(self) -> Iterator[None]:
-        """Within it, a SIGTERM asks as the first signal does, but never ends at once."""
-        before, self._speaking = self._speaking, True
-        try:
-            yield
-        finally:
-            self._speaking = before
-
-
 class Trainer:
     """One run folder and the experiment that is run in it."""
 
@@ -111,14 +70,9 @@ class Trainer:
     ):
         self.experiment = experiment
         self.run_dir = pathlib.Path(run_dir)
-        self._tell = say
+        self.say = say
         self.interruption = None
         self._holds_folder = False
-
-    def say(self, text: str) -> None:
-        """Tells ``text`` to whom the trainer was made for."""
-        with self.interruption.speaking() if self.interruption else contextlib.nullcontext():
-            self._tell(text)
 
     @contextlib.contextmanager
     def holding_folder(self) -> Iterator[None]:
@@ -152,20 +106,32 @@ class Trainer:
         folder = self.run_dir / CHECKPOINT_FOLDER
         latest = checkpoint.load_latest(folder, warn=self.say)
         if latest:
-            self._refuse_unknown_stage(latest)
+            self._refuse_other_run(latest)
         if latest and self._is_finished(latest.state):
             return Outcome(latest.state, finished=True, was_finished=True)
         # Asked for before any work, so that a folder that cannot be written is no surprise later.
         folder.mkdir(parents=True, exist_ok=True)
         self._remove_temporaries()
-        with Interruption(self._tell) as interruption:
-            self.interruption = interruption
-            with contextlib.suppress(_StopError):
-                self._train(latest)
+        self._folder = os.stat(self.run_dir)
+        self.state = latest.state if latest else RunState()
+        self._saved_images = self.state.images
+        grace = self.experiment.run.grace_seconds
+        self.interruption = Interruption(self.say, grace, self._nothing_is_lost)
+        with self.interruption, contextlib.suppress(_StopError):
+            self._train(latest)
         if not self._is_finished(self.state):
-            return Outcome(self.state, False, signal=interruption.received)
+            return Outcome(self.state, False, signal=self.interruption.received)
         self.say(f"Finished: {self.state.images:,} images in {self.state.seconds:.0f} s.")
         return Outcome(self.state, finished=True)
+
+    def ask_to_stop(self) -> bool:
+        """Asks as SIGTERM does; returns whether anything runs that could be asked."""
+        if self.interruption is not None:
+            self.interruption.ask()
+        return self.interruption is not None
+
+    def _nothing_is_lost(self) -> bool:
+        return self.state.images == self._saved_images
 
     def _train(self, latest: checkpoint.Checkpoint | None) -> None:
         """Goes through the stages, to the last one's end or until a signal asks to stop."""
@@ -189,7 +155,15 @@ class Trainer:
         for folder in (self.run_dir / callbacks.SAMPLE_FOLDER).glob("stage_*"):
             remove_temporaries(folder, "*.wav", "*.png")
 
-    def _refuse_unknown_stage(self, latest: checkpoint.Checkpoint | None) -> None:
+    def _refuse_other_run(self, latest: checkpoint.Checkpoint) -> None:
+        with checkpoint.fitting(latest.path):
+            before, now = latest.settings["values"], self.experiment.values
+            names = contradictions(before, now)
+            if names:
+                raise CheckpointError(
+                    f"{latest.path} cannot be used: it is of a run with "
+                    f"{assignments(before, names)}, not {assignments(now, names)}."
+                )
         stages = [stage.index for stage in self.experiment.schedule.stages()]
         if latest.state.stage not in stages:
             raise CheckpointError(
@@ -217,7 +191,6 @@ class Trainer:
 
     def _prepare(self, latest: checkpoint.Checkpoint | None) -> None:
         experiment = self.experiment
-        self.state = latest.state if latest else RunState()
         self.notes = self._load_notes()
         vocabulary = PitchVocabulary.from_pitches(self.notes.pitches)
         self.labels = vocabulary.labels(self.notes.pitches)
@@ -302,7 +275,9 @@ class Trainer:
             progress=self._stop_if_asked,
         )
         take_steps = StepFunction(self.model, strategy, experiment.execution)
-        observers = callbacks.Observers(experiment, self.run_dir, self.model, stage, self.say)
+        observers = callbacks.Observers(
+            experiment, self.run_dir, self.model, stage, self.say, self._stop_if_asked
+        )
         observers.stage_begins(self.state)
         save_images = Every(cadence.checkpoint_num_images, self.state.images)
         save_seconds = Every(60 * cadence.checkpoint_minutes, self.state.seconds)
@@ -353,6 +328,7 @@ class Trainer:
 
         At a stage's end it is saved as a stage whose samples are still to be made.
         """
+        self._refuse_lost_folder()
         try:
             yield
         except Exception:
@@ -392,7 +368,7 @@ class Trainer:
         if bad:
             raise NonFiniteLossError(
                 f"{bad[0]} is {terms[bad[0]]} in step {self.state.steps} "
-                f"({self.state.images:,} images); {self._what_is_kept()}"
+                f"({self.state.images:,} images): {_LOWER_RATES}; {self._what_is_kept()}"
             )
 
     def _finite_arrays(self) -> dict:
@@ -402,7 +378,8 @@ class Trainer:
         if bad is not None:
             raise NonFiniteLossError(
                 f"{bad} holds NaN or infinity after step {self.state.steps - 1} "
-                f"({self.state.images:,} images), and is not saved; {self._what_is_kept()}"
+                f"({self.state.images:,} images), and is not saved: {_LOWER_RATES}; "
+                f"{self._what_is_kept()}"
             )
         return arrays
 
@@ -412,7 +389,18 @@ class Trainer:
             return "there is no checkpoint yet."
         return f"the last checkpoint, {kept[-1].name}, is untouched."
 
+    def _refuse_lost_folder(self) -> None:
+        """Nothing is written where the run folder was; another run may have begun there."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if os.path.samestat(os.stat(self.run_dir), self._folder):
+                return
+        raise OSError(
+            f"{self.run_dir} was moved or deleted while the run in it went on: it ended, and nothing "
+            f"was written there."
+        )
+
     def _save(self) -> None:
+        self._refuse_lost_folder()
         path = checkpoint.save(
             self.run_dir / CHECKPOINT_FOLDER,
             self._finite_arrays(),
@@ -421,4 +409,5 @@ class Trainer:
             self.experiment.cadence.keep_checkpoints,
             self.say,
         )
+        self._saved_images = self.state.images
         self.say(f"Saved {path.name}.")
