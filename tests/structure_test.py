@@ -13,7 +13,8 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "gansynth_tf"
 
 # A module imports from lower layers, and from its own where that makes no cycle.
 LAYERS = (
-    {"", "spectral", "schedule", "convolution", "cadence", "files", "wavfiles", "pages", "quiet"},
+    {"", "spectral", "schedule", "convolution", "cadence", "files", "wavfiles", "pages", "quiet"}
+    | {"interruption"},
     {"specgram", "layers", "losses"},
     {"networks", "data", "data.pipeline", "data.sources", "data.synth", "data.voices"}
     | {"data.schema", "data.note_writer", "data.note_table", "data.notes", "data.note_reader"}
@@ -36,6 +37,7 @@ LAYERS = (
     | {"execution", "inspection"},
     {"config", "report", "quickstart"}
     | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"}
+    | {"cli.supervise"}
     | {"cli.data", "cli.inspect_data"}
     | {"cli.byte_progress", "cli.import_folder", "cli.prepare_nsynth", "cli.render_soundfont"},
 )
