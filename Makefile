@@ -1,6 +1,7 @@
 # `make help` lists what can be made. Every target but system, clean and help stands on `venv`.
 #
 #   PYTHON       interpreter of the environments (3.11 to 3.13); as .venv was made, else python3
+#   RUN_DIR, FLAGS  of `make train-supervised`: the run's folder, and all other flags
 #   PYTEST_ARGS  added to every pytest call: make test PYTEST_ARGS="-k spectral"
 #   APT_PACKAGES what `make system` installs
 
@@ -25,11 +26,11 @@ LATEST_STAMP := $(LATEST_VENV)/.made-with-python$(PY_VERSION)
 BEAM_STAMP := $(BEAM_VENV)/.made-with-python$(PY_VERSION)
 
 .DEFAULT_GOAL := help
-.PHONY: help system venv quickstart test test-slow test-latest test-beam lint format bench clean
+.PHONY: help system venv quickstart train-supervised test test-slow test-latest test-beam lint format bench clean
 .DELETE_ON_ERROR:
 
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 system: ## install the Debian packages that the project needs (apt-get, with sudo if not root)
 	@missing=; \
@@ -77,6 +78,9 @@ $(BEAM_STAMP): setup.py pyproject.toml constraints/beam.txt
 
 quickstart: $(STAMP) ## train on embedded notes, write notes and a report into runs/quickstart
 	$(BIN)/gansynth_quickstart --run_dir=runs/quickstart
+
+train-supervised: $(STAMP) ## train until done, started again when stopped or killed (RUN_DIR=, FLAGS=)
+	@exec $(BIN)/gansynth_supervise --run_dir='$(RUN_DIR)' $(FLAGS)
 
 test: $(STAMP) ## run the tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)

@@ -104,6 +104,7 @@ setup(
     entry_points={
         "console_scripts": [
             "gansynth_train=gansynth_tf.cli.train:run",
+            "gansynth_supervise=gansynth_tf.cli.supervise:run",
             "gansynth_data=gansynth_tf.cli.data:run",
             "gansynth_generate=gansynth_tf.cli.generate:run",
             "gansynth_quickstart=gansynth_tf.cli.quickstart:run",

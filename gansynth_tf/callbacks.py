@@ -15,7 +15,7 @@ from gansynth_tf import costs, pictures, wavfiles
 from gansynth_tf.cadence import Every
 from gansynth_tf.checkpoint import RunState
 from gansynth_tf.experiment import Experiment
-from gansynth_tf.files import write_atomically
+from gansynth_tf.files import naming, write_atomically
 from gansynth_tf.model import GANSynth, latents_from_seed
 from gansynth_tf.schedule import Stage
 
@@ -40,8 +40,11 @@ class Observers:
         model: GANSynth,
         stage: Stage,
         say: Callable[[str], object],
+        go_on: Callable[[], object] = lambda: None,
     ):
+        """``go_on`` is called before samples are written; what it raises leaves them out."""
         self.experiment, self.model, self.stage, self.say = experiment, model, stage, say
+        self._go_on = go_on
         self.run_dir = pathlib.Path(run_dir)
         self.writer = None
         if experiment.run.tensorboard:
@@ -99,7 +102,8 @@ class Observers:
             **({"images_per_second": round(speed, 3)} if images else {}),
             **{name: total / self._count for name, total in self._sums.items()},
         }
-        with open(self.run_dir / LOG_FILE, "a", encoding="utf-8") as file:
+        path = self.run_dir / LOG_FILE
+        with naming(path), open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         if self.writer:
             with self._events(state):
@@ -187,8 +191,11 @@ class Observers:
         latents = latents_from_seed(
             self.experiment.run.seed, count, self.model.config.networks.latent_vector_size
         )
+        self._go_on()
         specgrams = self.model.sample_specgrams(latents, labels, fade)
+        self._go_on()
         waves = self.model.config.codec.specgrams_to_waves(specgrams).numpy()
+        self._go_on()
         folder = self.run_dir / SAMPLE_FOLDER / f"stage_{state.stage:02d}_{state.images:010d}"
         if not np.isfinite(waves).all():
             # A picture must not end a run whose weights and losses are good.

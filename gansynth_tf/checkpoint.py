@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from gansynth_tf.files import try_lock, write_atomically
+from gansynth_tf.files import try_lock, write_arrays
 
 LOCK_FILE = ".lock"
 FORMAT_VERSION = 1
@@ -147,7 +147,7 @@ def save(
         "arrays": sorted(arrays),
     }
     text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
-    write_atomically(path, lambda file: np.savez(file, header=text, **arrays))
+    write_arrays(path, {"header": text, **arrays})
     _set_aside(folder, path, say)
     within_stage = [p for p in list_checkpoints(folder) if "_stage_" not in p.name]
     for old in within_stage[:-keep] if keep else within_stage:

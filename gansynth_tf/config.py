@@ -105,6 +105,7 @@ _HELP = {
     "seed": "Fixes everything drawn.",
     "fake_batch_size": "Notes of a sample grid.",
     "tensorboard": "Whether to write TensorBoard events.",
+    "grace_seconds": "SIGTERM ends the run within them, unsaved if a step takes longer; 0: waits.",
 }
 
 
@@ -321,15 +322,16 @@ def resolve(given: dict, run_dir: pathlib.Path) -> dict:
     """
     checkpointed = read_checkpointed(run_dir)
     saved = _saved_values(run_dir, checkpointed)
-    for name in sorted(experiment.kept_names() & set(given)):
-        if name in saved and saved[name] != given[name]:
-            if checkpointed is None:
-                return experiment.default_values() | given
-            raise UserError(
-                f"--{name}={_shown(given[name])} contradicts the run in {run_dir}, which was "
-                f"begun with {name}={_shown(saved[name])}: leave the flag out, or choose another "
-                f"--run_dir."
-            )
+    names = experiment.contradictions(saved, given)
+    if names and checkpointed is None:
+        return experiment.default_values() | given
+    if names:
+        flags_given = ", ".join(f"--{experiment.assignments(given, [name])}" for name in names)
+        verb, them = ("contradicts", "the flag") if len(names) == 1 else ("contradict", "the flags")
+        raise UserError(
+            f"{flags_given} {verb} the run in {run_dir}, which was begun with "
+            f"{experiment.assignments(saved, names)}: leave {them} out, or choose another --run_dir."
+        )
     return experiment.default_values() | saved | given
 
 
@@ -348,13 +350,13 @@ def _saved_values(run_dir: pathlib.Path, checkpointed: tuple[pathlib.Path, dict]
     path, values = checkpointed
     if settings is None:
         return values
-    for name in sorted(experiment.kept_names() & set(settings) & set(values)):
-        if settings[name] != values[name]:
-            raise UserError(
-                f"{run_dir / SETTINGS_FILE} has {name}={_shown(settings[name])}, and the newest "
-                f"checkpoint, {path}, {name}={_shown(values[name])}: they are of different runs; "
-                f"move away the one that is not this run's."
-            )
+    names = experiment.contradictions(settings, values)
+    if names:
+        raise UserError(
+            f"{run_dir / SETTINGS_FILE} has {experiment.assignments(settings, names)}, and the "
+            f"newest checkpoint, {path}, {experiment.assignments(values, names)}: they are of "
+            f"different runs; move away the one that is not this run's."
+        )
     return settings
 
 
@@ -423,7 +425,3 @@ def forget_settings(run_dir: pathlib.Path) -> None:
     """Removes the settings of a run that could not begin; those of one with a checkpoint stay."""
     if not checkpoint.list_checkpoints(run_dir / CHECKPOINT_FOLDER):
         (run_dir / SETTINGS_FILE).unlink(missing_ok=True)
-
-
-def _shown(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -8,8 +8,9 @@ in ``RENAMED``, which keep the original's.
 import dataclasses
 import numbers
 import typing
+from collections.abc import Iterable
 
-from gansynth_tf.cadence import CadenceConfig
+from gansynth_tf.cadence import MAX_PERIOD, CadenceConfig
 from gansynth_tf.data import sources
 from gansynth_tf.data.pipeline import PipelineConfig
 from gansynth_tf.data.sources import DataConfig
@@ -33,11 +34,14 @@ class RunConfig:
       seed: fixes everything drawn.
       fake_batch_size: notes of each sample grid.
       tensorboard: whether to write TensorBoard events beside the JSON lines.
+      grace_seconds: after a SIGTERM the run ends within them, saved unless the step in hand took
+        longer; 0 waits for the step, however long it takes.
     """
 
     seed: int = 0
     fake_batch_size: int = 16
     tensorboard: bool = True
+    grace_seconds: float = 25.0
 
     def __post_init__(self):
         if not 0 <= self.seed < 2**31:
@@ -46,6 +50,11 @@ class RunConfig:
             raise ValueError(
                 f"fake_batch_size must be from 1 to {MAX_FAKE_BATCH_SIZE}, "
                 f"not {self.fake_batch_size}."
+            )
+        if not 0 <= self.grace_seconds <= MAX_PERIOD:
+            raise ValueError(
+                f"grace_seconds must be a number from 0 to {MAX_PERIOD:g}, "
+                f"not {self.grace_seconds!r}."
             )
 
 
@@ -147,6 +156,26 @@ def kept_names() -> frozenset[str]:
     return frozenset(kept - {"train_data_path"} | {"seed"})
 
 
+def contradictions(begun: dict, now: dict) -> list[str]:
+    """Names of the values that a run keeps and that differ; a name that one lacks differs not."""
+    names = kept_names() & set(begun) & set(now)
+    return sorted(name for name in names if _plain(begun[name]) != _plain(now[name]))
+
+
+def assignments(values: dict, names: Iterable[str]) -> str:
+    """Some of the values, for people: "fmap_max=4, batch_size_schedule=16,8"."""
+    return ", ".join(f"{name}={_shown(values[name])}" for name in names)
+
+
+def _plain(value: object) -> object:
+    """Lists, which files hold, as tuples, which settings are."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _shown(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+
+
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """Every setting of a run, checked."""
@@ -174,10 +203,7 @@ class Experiment:
           ValueError: an unknown name, a value of another kind, or one that its room refuses.
         """
         check_types(values)
-        values = default_values() | {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
+        values = default_values() | {name: _plain(value) for name, value in values.items()}
 
         def build(room: type, **derived):
             own = {field.name: values[name] for name, field in _fields(room).items()}

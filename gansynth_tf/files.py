@@ -8,8 +8,11 @@ import pathlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO
+
+import numpy as np
 
 try:
     import fcntl
@@ -22,6 +25,17 @@ _SET_PREFIX = ".new_set_"
 
 
 @contextlib.contextmanager
+def naming(path: PathLike) -> Iterator[None]:
+    """Within it, an OSError that names no file, as that of a full disk, names this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
+
+
+@contextlib.contextmanager
 def replacing(path: PathLike) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside ``path``; it takes that name only if the body succeeds.
 
@@ -31,18 +45,44 @@ def replacing(path: PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(_TOKEN_BYTES)}{path.suffix}")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with naming(path):
+            yield temporary
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: PathLike, write: Callable[[BinaryIO], object]) -> None:
-    """Calls ``write(file)`` on a temporary file beside ``path``, puts it on disk, renames it."""
+    """Calls ``write(file)`` on a temporary file beside ``path``, puts it on disk, renames it.
+
+    The new name is on disk too when this returns: older files may go then.
+    """
     with replacing(path) as temporary, open(temporary, "wb") as file:
         write(file)
         file.flush()
         os.fsync(file.fileno())
+    folder = os.open(pathlib.Path(path).parent, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # a file system that cannot do this to folders
+            os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def write_arrays(path: PathLike, arrays: Mapping[str, object], is_compressed: bool = False) -> None:
+    """Writes an ``.npz`` as ``write_atomically`` does.
+
+    NumPy's own leaves its archive open where the disk is full, which then complains unasked.
+    """
+    compression = zipfile.ZIP_DEFLATED if is_compressed else zipfile.ZIP_STORED
+
+    def write(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w", compression) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
+
+    write_atomically(path, write)
 
 
 @contextlib.contextmanager
@@ -120,6 +160,18 @@ def try_lock(descriptor: int) -> bool:
 def is_inside(folder: PathLike, other: PathLike) -> bool:
     """Whether a folder is another one or lies in it, links followed; it may be missing."""
     return pathlib.Path(folder).resolve().is_relative_to(pathlib.Path(other).resolve())
+
+
+def reserve(path: PathLike) -> None:
+    """Takes the disk's room for a file that is to be written as memory.
+
+    Where the disk is full, writing to a mapped file ends the process without a word.
+
+    Raises:
+      OSError: there is no room.
+    """
+    with open(path, "r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
 
 
 def unwritable_reason(folder: PathLike) -> str | None:

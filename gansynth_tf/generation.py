@@ -10,7 +10,7 @@ import numpy as np
 
 from gansynth_tf import pictures, wavfiles
 from gansynth_tf.checkpoint import CheckpointError
-from gansynth_tf.files import refuse_folders, replacing_set, write_atomically
+from gansynth_tf.files import refuse_folders, replacing_set, write_arrays, write_atomically
 from gansynth_tf.instrument import BATCH, Instrument
 from gansynth_tf.music import slerp
 
@@ -81,9 +81,7 @@ def write_notes(
             [f"pitch {pitch}" for pitch in pitches[: len(shown)]],
             representation=instrument.codec.representation,
         )
-        write_atomically(
-            new / LATENTS, lambda file: np.savez(file, latents=latents, pitches=pitches)
-        )
+        write_arrays(new / LATENTS, {"latents": latents, "pitches": pitches})
         write_atomically(new / MANIFEST, lambda file: file.write(table.getvalue().encode()))
     for name in earlier - set(files):
         if not (folder / name).is_dir():

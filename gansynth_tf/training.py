@@ -6,6 +6,7 @@ pictures and logs are ``callbacks``'.
 
 import contextlib
 import dataclasses
+import os
 import pathlib
 import signal
 import time
@@ -30,8 +31,9 @@ from gansynth_tf.distribution import (
     peers_needed,
 )
 from gansynth_tf.execution import StepFunction, replicas_meet
-from gansynth_tf.experiment import Experiment
+from gansynth_tf.experiment import Experiment, assignments, contradictions
 from gansynth_tf.files import remove_temporaries
+from gansynth_tf.interruption import Interruption
 from gansynth_tf.model import GANSynth, ModelConfig, PitchVocabulary
 from gansynth_tf.schedule import Stage
 from gansynth_tf.variables import (
@@ -41,10 +43,14 @@ from gansynth_tf.variables import (
     restore_networks,
     restore_optimizers,
 )
+from gansynth_tf.wording import counted
 
 CHECKPOINT_FOLDER = "checkpoints"
 CACHE_FOLDER = "cache"
-_FIT_BATCH = 32
+_LOWER_RATES = (
+    "the same command would come to it again: give a lower --generator_learning_rate and "
+    "--discriminator_learning_rate, and go back to an earlier checkpoint if that is not enough"
+)
 
 
 class NonFiniteLossError(Exception):
@@ -65,51 +71,6 @@ class Outcome:
     signal: int | None = None
 
 
-class Interruption:
-    """Turns SIGINT and SIGTERM into a request to stop after the step in hand.
-
-    The first one is told to ``say``. A second one ends at once: SIGINT as KeyboardInterrupt,
-    another as SystemExit, so that files in the making are tidied away.
-    """
-
-    def __init__(
-        self,
-        say: Callable[[str], object] = print,
-        signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM),
-    ):
-        self.say, self.signals, self.received = say, signals, None
-        self._speaking = False
-
-    def __enter__(self):
-        self._before = {number: signal.signal(number, self._receive) for number in self.signals}
-        return self
-
-    def __exit__(self, *_):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _receive(self, number: int, _: object):
-        if self.received is not None:
-            # Where Ctrl-C ended the reader of the output too (`| tee log`), speaking is what
-            # sends the second one, and nobody is in such a hurry.
-            if self._speaking and number == signal.SIGTERM:
-                return
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-        self.received = number
-        # A signal may come in the midst of another write to the same stream, which then refuses.
-        with contextlib.suppress(RuntimeError, OSError), self.speaking():
-            self.say("Stopping after this step ...")
-
-    @contextlib.contextmanager
-    def speaking(self) -> Iterator[None]:
-        """Within it, a SIGTERM asks as the first signal does, but never ends at once."""
-        before, self._speaking = self._speaking, True
-        try:
-            yield
-        finally:
-            self._speaking = before
-
-
 class Trainer:
     """One run folder and the experiment that is run in it."""
 
@@ -122,14 +83,9 @@ class Trainer:
         self.experiment = experiment
         self.run_dir = pathlib.Path(run_dir)
         self.cluster = find_cluster(experiment.distribution)
-        self._tell = say
+        self.say = say
         self.interruption = None
         self._holds_folder = False
-
-    def say(self, text: str) -> None:
-        """Tells ``text`` to whom the trainer was made for."""
-        with self.interruption.speaking() if self.interruption else contextlib.nullcontext():
-            self._tell(text)
 
     @contextlib.contextmanager
     def holding_folder(self) -> Iterator[None]:
@@ -169,29 +125,42 @@ class Trainer:
         folder = self.run_dir / CHECKPOINT_FOLDER
         latest = checkpoint.load_latest(folder, warn=self.say)
         if latest:
-            self._refuse_unknown_stage(latest)
+            self._refuse_other_run(latest)
         if latest and self._is_finished(latest.state):
             return Outcome(latest.state, finished=True, was_finished=True)
         if self.cluster.is_chief:
             # Asked for before any work, so that a folder that cannot be written is no surprise.
             folder.mkdir(parents=True, exist_ok=True)
             self._remove_temporaries()
+            self._folder = os.stat(self.run_dir)
+        self.state = latest.state if latest else RunState()
+        self._saved_images = self.state.images
         self._set_up_devices()
-        with Interruption(self._tell) as interruption:
-            self.interruption = interruption
+        grace = self.experiment.run.grace_seconds
+        self.interruption = Interruption(self.say, grace, self._nothing_is_lost)
+        with self.interruption, contextlib.suppress(_StopError), peers_needed(self.cluster):
             self.peers = None
             if self.cluster.num_workers > 1:
                 asked = self._is_asked_to_stop
                 self.peers = PeerStop(self.strategy, self.cluster, asked, folder)
-            with contextlib.suppress(_StopError), peers_needed(self.cluster):
-                self._train(latest)
-                if self.peers is not None:
-                    self.peers.wait()  # for the chief, which may still be writing
+            self._train(latest)
+            if self.peers is not None:
+                self.peers.wait()  # for the chief, which may still be writing
         if not self._is_finished(self.state):
             # Where nobody signalled this worker, it stopped because another one was told to.
-            return Outcome(self.state, False, signal=interruption.received or signal.SIGTERM)
+            received = self.interruption.received or signal.SIGTERM
+            return Outcome(self.state, False, signal=received)
         self.say(f"Finished: {self.state.images:,} images in {self.state.seconds:.0f} s.")
         return Outcome(self.state, finished=True)
+
+    def ask_to_stop(self) -> bool:
+        """Asks as SIGTERM does; returns whether anything runs that could be asked."""
+        if self.interruption is not None:
+            self.interruption.ask()
+        return self.interruption is not None
+
+    def _nothing_is_lost(self) -> bool:
+        return self.state.images == self._saved_images
 
     def _set_up_devices(self) -> None:
         """Before anything else of TensorFlow, which several workers ask for."""
@@ -221,8 +190,7 @@ class Trainer:
         for stage in self.experiment.schedule.stages():
             if self._is_behind(stage):
                 continue
-            if self.peers is None:  # several workers stop after a step that they agree on
-                self._stop_if_asked()
+            self._stop_if_alone()
             if not self._run_stage(stage, latest):
                 return
             latest = None
@@ -235,6 +203,11 @@ class Trainer:
         if self._is_asked_to_stop():
             raise _StopError
 
+    def _stop_if_alone(self, *_) -> None:
+        """As ``_stop_if_asked``; but several workers stop after a step that they agree on."""
+        if self.peers is None:
+            self._stop_if_asked()
+
     def _remove_temporaries(self) -> None:
         """Removes what a killed run left half-written."""
         remove_temporaries(self.run_dir / CHECKPOINT_FOLDER, checkpoint.TEMPORARY)
@@ -242,7 +215,15 @@ class Trainer:
         for folder in (self.run_dir / callbacks.SAMPLE_FOLDER).glob("stage_*"):
             remove_temporaries(folder, "*.wav", "*.png")
 
-    def _refuse_unknown_stage(self, latest: checkpoint.Checkpoint | None) -> None:
+    def _refuse_other_run(self, latest: checkpoint.Checkpoint) -> None:
+        with checkpoint.fitting(latest.path):
+            before, now = latest.settings["values"], self.experiment.values
+            names = contradictions(before, now)
+            if names:
+                raise CheckpointError(
+                    f"{latest.path} cannot be used: it is of a run with "
+                    f"{assignments(before, names)}, not {assignments(now, names)}."
+                )
         stages = [stage.index for stage in self.experiment.schedule.stages()]
         if latest.state.stage not in stages:
             raise CheckpointError(
@@ -270,7 +251,6 @@ class Trainer:
 
     def _prepare(self, latest: checkpoint.Checkpoint | None) -> None:
         experiment = self.experiment
-        self.state = latest.state if latest else RunState()
         self.notes = self._load_notes()
         vocabulary = PitchVocabulary.from_pitches(self.notes.pitches)
         self.labels = vocabulary.labels(self.notes.pitches)
@@ -302,8 +282,8 @@ class Trainer:
             replicas = latest.settings.get("replicas", 1)
             if replicas != self.strategy.num_replicas_in_sync:
                 self.say(
-                    f"Trained on {_counted(replicas, 'replica')} before, now on "
-                    f"{_counted(self.strategy.num_replicas_in_sync, 'replica')}."
+                    f"Trained on {counted(replicas, 'replica')} before, now on "
+                    f"{counted(self.strategy.num_replicas_in_sync, 'replica')}."
                 )
         self.settings = {
             "values": experiment.values,
@@ -387,7 +367,9 @@ class Trainer:
         batches = distribute_batches(self.strategy, make_batches)
         take_steps = StepFunction(self.model, self.strategy, experiment.execution)
         observe = callbacks.Observers if self.cluster.is_chief else callbacks.NoObservers
-        observers = observe(experiment, self.run_dir, self.model, stage, self.say)
+        observers = observe(
+            experiment, self.run_dir, self.model, stage, self.say, self._stop_if_alone
+        )
         observers.stage_begins(self.state)
         save_images = Every(cadence.checkpoint_num_images, self.state.images)
         save_seconds = Every(60 * cadence.checkpoint_minutes, self.state.seconds)
@@ -455,6 +437,7 @@ class Trainer:
 
         At a stage's end it is saved as a stage whose samples are still to be made.
         """
+        self._refuse_lost_folder()
         try:
             yield
         except Exception:
@@ -505,7 +488,7 @@ class Trainer:
         if bad:
             raise NonFiniteLossError(
                 f"{bad[0]} is {terms[bad[0]]} in step {self.state.steps} "
-                f"({self.state.images:,} images); {self._what_is_kept()}"
+                f"({self.state.images:,} images): {_LOWER_RATES}; {self._what_is_kept()}"
             )
 
     def _finite_arrays(self) -> dict:
@@ -515,7 +498,8 @@ class Trainer:
         if bad is not None:
             raise NonFiniteLossError(
                 f"{bad} holds NaN or infinity after step {self.state.steps - 1} "
-                f"({self.state.images:,} images), and is not saved; {self._what_is_kept()}"
+                f"({self.state.images:,} images), and is not saved: {_LOWER_RATES}; "
+                f"{self._what_is_kept()}"
             )
         return arrays
 
@@ -525,10 +509,22 @@ class Trainer:
             return "there is no checkpoint yet."
         return f"the last checkpoint, {kept[-1].name}, is untouched."
 
+    def _refuse_lost_folder(self) -> None:
+        """Nothing is written where the run folder was; another run may have begun there."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if os.path.samestat(os.stat(self.run_dir), self._folder):
+                return
+        raise OSError(
+            f"{self.run_dir} was moved or deleted while the run in it went on: it ended, and nothing "
+            f"was written there."
+        )
+
     def _save(self) -> None:
         arrays = self._finite_arrays()
         if not self.cluster.is_chief:
+            self._saved_images = self.state.images
             return
+        self._refuse_lost_folder()
         path = checkpoint.save(
             self.run_dir / CHECKPOINT_FOLDER,
             arrays,
@@ -537,8 +533,5 @@ class Trainer:
             self.experiment.cadence.keep_checkpoints,
             self.say,
         )
+        self._saved_images = self.state.images
         self.say(f"Saved {path.name}.")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -287,6 +287,41 @@ def test_settings_are_forgotten_until_there_is_a_checkpoint(tmp_path):
     assert config.read_settings(tmp_path) == values
 
 
+def test_all_contradictions_are_in_one_sentence(tmp_path):
+    """Of architecture, representation, vocabulary and schedule; the rest is taken as given."""
+    write_checkpoint(tmp_path, config.make_experiment(SMALL).values)
+    given = {
+        "fmap_max": 16,
+        "data_type": "mel",
+        "max_pitch": 80,
+        "batch_size_schedule": (8, 2),
+        "ema_decay": 0.5,
+    }
+    with pytest.raises(UserError) as error:
+        config.resolve(given, tmp_path)
+    assert str(error.value) == (
+        f"--batch_size_schedule=8,2, --data_type=mel, --fmap_max=16, --max_pitch=80 contradict "
+        f"the run in {tmp_path}, which was begun with batch_size_schedule=4, data_type=linear, "
+        f"fmap_max=4, max_pitch=62: leave the flags out, or choose another --run_dir."
+    )
+
+
+# What of a run may be another after a resume; every other setting is what the run is.
+FREE = {
+    *("gradient_penalty_weight", "gradient_penalty_target", "gradient_penalty_units"),
+    *("real_score_penalty_weight", "generator_ac_loss_weight", "discriminator_ac_loss_weight"),
+    *("generator_learning_rate", "discriminator_learning_rate", "adam_beta1", "adam_beta2"),
+    *("ema_decay", "train_data_path", "cache", "cache_dir", "specgram_on"),
+    *("precision", "jit_compile", "steps_per_execution", "strategy", "minibatch_stddev"),
+    *("log_seconds", "checkpoint_num_images", "checkpoint_minutes", "keep_checkpoints"),
+    *("save_summaries_num_images", "fake_batch_size", "tensorboard", "grace_seconds"),
+}
+
+
+def test_what_a_resumed_run_may_change():
+    assert set(experiment.default_values()) - experiment.kept_names() == FREE
+
+
 def test_a_damaged_settings_file_is_named(tmp_path):
     path = tmp_path / config.SETTINGS_FILE
     path.write_text("{")
@@ -337,8 +372,8 @@ def test_settings_of_another_run_are_refused(tmp_path):
     write_checkpoint(tmp_path, values)
     config.write_settings(tmp_path, values | {"ema_decay": 0.5})
     assert config.resolve({}, tmp_path)["ema_decay"] == 0.5
-    config.write_settings(tmp_path, values | {"seed": 9})
-    with pytest.raises(UserError, match=r"seed=9.*seed=3") as error:
+    config.write_settings(tmp_path, values | {"seed": 9, "fmap_max": 8})
+    with pytest.raises(UserError, match=r"fmap_max=8, seed=9.*fmap_max=4, seed=3") as error:
         config.resolve({}, tmp_path)
     assert str(tmp_path / config.SETTINGS_FILE) in str(error.value)
     assert "ckpt_000000000004.npz" in str(error.value)

@@ -57,6 +57,21 @@ def test_every_note_is_found(folder):
     assert table.qualities[0].tolist() == list(NOTES[0].qualities.values())
 
 
+@pytest.mark.parametrize("text", ['{"format_version": 1}', "{}", "[1]", "not JSON", None])
+def test_a_folder_of_this_format_or_of_none_is_read(folder, text):
+    path = folder / note_writer.PROVENANCE_FILE
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    assert len(open_folder(folder).table) == 8
+
+
+def test_a_folder_of_a_later_format_is_refused(folder):
+    (folder / note_writer.PROVENANCE_FILE).write_text('{"format_version": 2}')
+    with pytest.raises(DataError, match=f"{folder} has format 2; this version reads format 1."):
+        open_folder(folder)
+
+
 def test_what_tfds_itself_writes_is_read(tmp_path):
     """As a builder of TFDS stores notes: its own encoder, order and names of files."""
 

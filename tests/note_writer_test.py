@@ -76,7 +76,10 @@ def test_tfds_reads_every_feature(tmp_path, monkeypatch):
         family = example["instrument"]["family"]
         assert (None if family < 0 else FAMILIES[family]) == note.instrument_family
         assert example["qualities"] == note.qualities
-    assert json.loads((tmp_path / "PROVENANCE.json").read_text()) == {"by": "test"}
+    assert json.loads((tmp_path / "PROVENANCE.json").read_text()) == {
+        "by": "test",
+        "format_version": note_writer.FORMAT_VERSION,
+    }
 
 
 def test_the_same_notes_give_the_same_files(tmp_path):

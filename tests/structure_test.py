@@ -14,7 +14,7 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "gansynth_tf"
 # A module imports from lower layers, and from its own where that makes no cycle.
 LAYERS = (
     {"", "spectral", "schedule", "convolution", "cadence", "files", "wavfiles", "pages", "quiet"}
-    | {"wording"},
+    | {"interruption", "wording"},
     {"specgram", "layers", "losses"},
     {"networks", "data", "data.pipeline", "data.sources", "data.synth", "data.voices"}
     | {
@@ -44,6 +44,7 @@ LAYERS = (
     | {"distribution", "execution", "inspection"},
     {"config", "report", "quickstart"}
     | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"}
+    | {"cli.supervise"}
     | {"cli.data", "cli.inspect_data", "cli.progress"}
     | {"cli.import_folder", "cli.prepare_nsynth", "cli.render_soundfont"},
 )

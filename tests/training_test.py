@@ -18,7 +18,8 @@ from experiments import small_experiment, small_flags
 from gansynth_tf import callbacks, checkpoint
 from gansynth_tf.checkpoint import CheckpointError
 from gansynth_tf.cli.train import main
-from gansynth_tf.training import CHECKPOINT_FOLDER, Interruption, NonFiniteLossError, Trainer
+from gansynth_tf.interruption import STOPPED
+from gansynth_tf.training import CHECKPOINT_FOLDER, NonFiniteLossError, Trainer
 
 pytestmark = pytest.mark.latest
 
@@ -203,6 +204,19 @@ def test_a_checkpoint_of_something_else_is_named(stopped, tmp_path, change):
     assert path.read_bytes() == before
 
 
+def test_a_checkpoint_of_another_run_is_refused_with_all_that_differs(stopped):
+    """Also where no command line was looked at before."""
+    before = {path: path.stat() for path in (stopped / CHECKPOINT_FOLDER).iterdir()}
+    changes = {"total_num_images": 96, "fmap_max": 8, "ema_decay": 0.5}
+    with pytest.raises(CheckpointError) as caught:
+        train(stopped, **changes)
+    assert str(caught.value) == (
+        f"{final(stopped).path} cannot be used: it is of a run with fmap_max=4, "
+        f"total_num_images=48, not fmap_max=8, total_num_images=96."
+    )
+    assert {path: path.stat() for path in (stopped / CHECKPOINT_FOLDER).iterdir()} == before
+
+
 def test_samples_and_the_last_row_come_before_the_checkpoint_of_a_stage(undisturbed, tmp_path):
     """A run that dies right before a stage's last save makes them again, once."""
 
@@ -354,7 +368,7 @@ def kill_self(number=signal.SIGINT):
     os.kill(os.getpid(), number)
 
 
-def test_a_signal_in_the_very_last_step_changes_nothing(undisturbed, tmp_path):
+def test_a_signal_in_the_very_last_step_leaves_its_samples_to_the_next_start(undisturbed, tmp_path):
     class Late(Trainer):
         def _refuse_non_finite(self, terms):
             if self.state.images == 44:
@@ -362,10 +376,34 @@ def test_a_signal_in_the_very_last_step_changes_nothing(undisturbed, tmp_path):
 
     said = []
     outcome = Late(small_experiment(), tmp_path, said.append).run()
-    assert outcome.finished
-    assert outcome.signal is None
+    assert (outcome.finished, outcome.signal) == (False, signal.SIGINT)
     assert "Stopping after this step ..." in said
+    assert (final(tmp_path).state.images, final(tmp_path).state.stage_done) == (48, False)
+    samples = tmp_path / callbacks.SAMPLE_FOLDER / "stage_02_0000000048"
+    assert not samples.exists()
+    again = train(tmp_path)
+    assert (again.finished, again.was_finished) == (True, False)
+    assert (samples / "rainbowgrams.png").exists()
     assert_same_weights(final(undisturbed[0]), final(tmp_path))
+
+
+def test_a_signal_while_samples_are_drawn_leaves_them_out(tmp_path, monkeypatch):
+    """Those within a stage are left out for good, and nothing of them is written."""
+
+    class Signalled(callbacks.Observers):
+        def samples(self, state, fade):
+            kill_self(signal.SIGTERM)
+            super().samples(state, fade)
+
+    monkeypatch.setattr(callbacks, "Observers", Signalled)
+    one_stage = {"train_progressive": False, "total_num_images": 16, "tensorboard": True}
+    outcome = train(tmp_path, **one_stage, save_summaries_num_images=8)
+    assert (outcome.signal, outcome.state.images) == (signal.SIGTERM, 8)
+    assert final(tmp_path).state.images == 8
+    assert not (tmp_path / callbacks.SAMPLE_FOLDER).exists()
+    assert [row["images"] for row in callbacks.read_log(tmp_path / callbacks.LOG_FILE)] == [8]
+    (events,) = (tmp_path / callbacks.TENSORBOARD_FOLDER).iterdir()
+    assert b"generator_loss" in events.read_bytes()
 
 
 def test_a_signal_while_notes_render_stops_at_once(tmp_path):
@@ -392,21 +430,6 @@ def test_a_signal_while_the_normaliser_is_fitted_stops_at_once(tmp_path):
     assert (outcome.finished, outcome.signal) == (False, signal.SIGINT)
     assert said[-1] == "Stopping after this step ..."
     assert final(tmp_path) is None
-
-
-@pytest.mark.parametrize(
-    ("second", "expected"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
-)
-def test_a_second_signal_ends_at_once(second, expected):
-    said = []
-    with Interruption(said.append) as interruption:
-        kill_self(signal.SIGTERM)
-        assert interruption.received == signal.SIGTERM
-        with pytest.raises(expected) as caught:
-            kill_self(second)
-    assert said == ["Stopping after this step ..."]
-    if expected is SystemExit:
-        assert caught.value.code == 128 + signal.SIGTERM
 
 
 def test_by_the_clock(tmp_path):
@@ -441,7 +464,8 @@ def command(*arguments):
     return [sys.executable, "-c", code, *arguments]
 
 
-def test_ctrl_c_saves_and_ends(tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, STOPPED)])
+def test_a_signal_saves_and_ends(tmp_path, number, code):
     arguments = small_flags(total_num_images=10**6, stable_stage_num_images=10**6)
     process = subprocess.Popen(
         command(*arguments, f"--run_dir={tmp_path}", "--log_seconds=1"),
@@ -451,10 +475,10 @@ def test_ctrl_c_saves_and_ends(tmp_path):
     )
     for line in process.stdout:
         if "images/s" in line:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             break
     rest = process.stdout.read()
-    assert process.wait(60) == 130
+    assert process.wait(60) == code
     assert "Interrupted and saved" in rest
     assert "Traceback" not in rest
     assert final(tmp_path).state.images > 0

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from absl import flags
 
+from gansynth_tf.interruption import STOPPED, Terminated, termination_raised
 from gansynth_tf.quiet import errors_muted
 
 FAILED = 1
@@ -61,7 +62,8 @@ def run_command(
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        code = _run(name, description, define, body, arguments, defaults)
+        with termination_raised():
+            code = _run(name, description, define, body, arguments, defaults)
         # Now, and not when Python ends, where a closed pipe could only be complained about.
         sys.stdout.flush()
         return code
@@ -75,6 +77,8 @@ def run_command(
         return _complain(name, _exhausted(error), FAILED)
     except KeyboardInterrupt:
         return _complain(name, "interrupted.", INTERRUPTED)
+    except Terminated:
+        return _complain(name, "terminated; nothing is lost, the same command goes on.", STOPPED)
     except Exception as error:
         if not _is_exhaustion(error):
             raise

@@ -1,15 +1,14 @@
 """gansynth_train: train a model by stages."""
 
 import pathlib
+import signal
 import sys
 
 from absl import flags
 
-from gansynth_tf.cli.command import FAILED, OUTPUT_CLOSED, check_folder, run_command
+from gansynth_tf.cli.command import FAILED, INTERRUPTED, OUTPUT_CLOSED, check_folder, run_command
 from gansynth_tf.cli.narrator import Narrator
-
-START_AGAIN = 75  # sysexits.h's EX_TEMPFAIL
-INTERRUPTED = {2: 130, 15: 143}
+from gansynth_tf.interruption import STOPPED
 
 
 def define(values: flags.FlagValues) -> None:
@@ -54,6 +53,7 @@ def train(values: flags.FlagValues) -> int:
     narrator = Narrator()
     try:
         trainer = Trainer(experiment, run_dir, narrator.say)
+        narrator.ask_to_stop = trainer.ask_to_stop
         with trainer.holding_folder():
             is_new = config.read_settings(run_dir) != experiment.values
             if is_new and trainer.cluster.is_chief:
@@ -67,7 +67,7 @@ def train(values: flags.FlagValues) -> int:
         raise config.UserError(str(error)) from error
     except PeerLostError as error:
         print(f"gansynth_train: {error}", file=sys.stderr)
-        return START_AGAIN
+        return STOPPED
     except NonFiniteLossError as error:
         print(f"gansynth_train: {error}", file=sys.stderr)
         return FAILED
@@ -83,7 +83,7 @@ def train(values: flags.FlagValues) -> int:
     if outcome.signal is not None:
         saved = "Interrupted and saved. The same command goes on from here."
         print(saved if outcome.state.images else "Interrupted before the first step.")
-        return INTERRUPTED[outcome.signal]
+        return INTERRUPTED if outcome.signal == signal.SIGINT else STOPPED
     return 0
 
 

@@ -19,9 +19,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from gansynth_tf.data.note_table import NoteTable, fingerprint
+from gansynth_tf.data.note_writer import FORMAT_VERSION, PROVENANCE_FILE
 from gansynth_tf.data.notes import Notes
 from gansynth_tf.data.schema import QUALITIES
-from gansynth_tf.files import PathLike, write_atomically
+from gansynth_tf.files import PathLike, write_arrays
 from gansynth_tf.wording import counted
 
 INDEX_FILE = "gansynth_index.npz"
@@ -108,6 +109,7 @@ def open_folder(
       DataError: no such data set, features that are no notes, a damaged file.
     """
     path = os.fspath(path)
+    _refuse_other_format(path)
     builder = _builder(path)
     sample_rate, audio_length = _audio(builder, path)
     splits = {
@@ -134,6 +136,17 @@ def open_folder(
         index["checksum"],
         str(index["content"]),
     )
+
+
+def _refuse_other_format(path: str) -> None:
+    """Of a folder that says its format; one that TFDS itself made does not."""
+    try:
+        with tf.io.gfile.GFile(os.path.join(path, PROVENANCE_FILE), "rb") as file:
+            version = json.loads(file.read()).get("format_version", FORMAT_VERSION)
+    except (tf.errors.OpError, ValueError, AttributeError):  # none, or nothing that we wrote
+        return
+    if version != FORMAT_VERSION:
+        raise DataError(f"{path} has format {version}; this version reads format {FORMAT_VERSION}.")
 
 
 # --- What TFDS says of the folder ---
@@ -225,7 +238,7 @@ def _save_index(
     for place in _index_paths(path, mark):
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(place, lambda file: np.savez_compressed(file, mark=mark, **index))
+            write_arrays(place, {"mark": np.array(mark), **index}, is_compressed=True)
             return
         except OSError as error:
             reason = error.strerror

@@ -17,6 +17,7 @@ from gansynth_tf.data.set_info import INFO_FILE
 from gansynth_tf.files import PathLike, replacing_set
 
 PROVENANCE_FILE = "PROVENANCE.json"
+FORMAT_VERSION = 1  # of the folder; said in PROVENANCE.json
 DATASET = "gansynth_notes"
 SHARD_BYTES = 256 * 2**20
 # What a data set of ours may consist of, so that nothing of an earlier one is left.
@@ -90,6 +91,12 @@ def _float_list(values: np.ndarray):
     varint.append(size)
     # Field 1, a packed list: wire type 2.
     return tf.train.FloatList.FromString(b"\x0a" + bytes(varint) + content)
+
+
+def provenance_text(provenance: Mapping[str, object]) -> bytes:
+    """What PROVENANCE.json holds: the folder's format, and where its notes come from."""
+    content = {"format_version": FORMAT_VERSION, **provenance}
+    return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
 
 
 class NoteWriter:
@@ -170,8 +177,7 @@ class NoteWriter:
             description=description,
             check_data=False,
         )
-        text = json.dumps(dict(provenance), indent=2, sort_keys=True)
-        (self.folder / PROVENANCE_FILE).write_text(text + "\n", encoding="utf-8")
+        (self.folder / PROVENANCE_FILE).write_bytes(provenance_text(provenance))
 
 
 class _Shard:

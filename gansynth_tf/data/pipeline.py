@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from gansynth_tf.data.note_table import fingerprint
 from gansynth_tf.data.notes import Notes
-from gansynth_tf.files import remove_temporaries, replacing
+from gansynth_tf.files import remove_temporaries, replacing, reserve
 from gansynth_tf.networks import StageEncoder
 from gansynth_tf.schedule import Stage
 
@@ -189,7 +189,9 @@ def _encoded_on_disk(
         with replacing(path) as temporary:
 
             def allocate(shape: tuple[int, ...]) -> np.ndarray:
-                return np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+                mapped = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+                reserve(temporary)
+                return mapped
 
             encode_all(notes, encoder, progress, allocate).flush()
     return np.load(path, mmap_mode="r")

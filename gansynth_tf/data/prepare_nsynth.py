@@ -8,7 +8,6 @@ then part after part is sorted. Whatever ends the work, the same call goes on wi
 import contextlib
 import errno
 import hashlib
-import json
 import os
 import pathlib
 import shutil
@@ -24,6 +23,7 @@ from gansynth_tf.data.note_writer import (
     PROVENANCE_FILE,
     SHARD_BYTES,
     note_features,
+    provenance_text,
     serialize_note,
 )
 from gansynth_tf.data.nsynth_archives import AUDIO_LENGTH, SAMPLE_RATE, Facts, read_entries
@@ -117,9 +117,8 @@ def prepare(
             whole.mkdir(exist_ok=True)
             infos = _write_shards(parts, whole, progress)
         _write_metadata(whole, subset, instruments.names(), infos)
-        provenance = {**task, "missing": missing}
-        text = json.dumps(provenance, indent=2, sort_keys=True) + "\n"
-        write_atomically(whole / PROVENANCE_FILE, lambda file: file.write(text.encode()))
+        text = provenance_text({**task, "missing": missing})
+        write_atomically(whole / PROVENANCE_FILE, lambda file: file.write(text))
         os.rename(whole, folder)
     return {info.name: info.num_examples for info in infos}
 
