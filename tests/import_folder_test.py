@@ -119,7 +119,7 @@ def test_a_melody_is_split(tmp_path):
         (["--output_dir="], "--output_dir=DIR is needed"),
         (["--audio_dir={tmp}/missing"], "--audio_dir={tmp}/missing must be a folder that exists"),
         (["--output_dir={tmp}/audio"], "must be another folder than --audio_dir"),
-        (["--output_dir={tmp}/played"], "holds a manifest.csv that is not of a data set"),
+        (["--output_dir={tmp}/played"], "holds manifest.csv, which is of no data set"),
         (["--output_dir={tmp}/audio/C4.wav"], "must be a folder, and {tmp}/audio/C4.wav is a file"),
         (["--sample_rate=0"], "--sample_rate must be from 8000 to 192000, not 0"),
         (["--length=0"], "--length must be from 0.05 to 60 seconds, not 0"),

@@ -131,6 +131,44 @@ def test_a_later_set_replaces_the_earlier_one(tiny, tmp_path):
     assert not (tmp_path / ".new_set_01234567").exists()
 
 
+def test_a_map_that_was_corrected_is_never_lost(tiny, tmp_path, capsys):
+    folder = tmp_path / "notes"
+    path = folder / "soundfont_map.csv"
+    flags = (*SHORT, "--min_pitch=59", "--max_pitch=60")
+    assert render(tiny, folder, *flags) == 0
+    assert render(tiny, folder, *flags, "--max_pitch=61") == 0, "nobody has changed it"
+    assert read(folder)[0]["id"].startswith(b"keyboard_acoustic")
+    other = shutil.copy(path, tmp_path / "other.csv")
+    path.write_bytes(path.read_bytes().replace(b"keyboard", b"flute").replace(b"\n", b"\r\n"))
+    before = content(folder)
+    capsys.readouterr()
+    for others in ((), (f"--map={other}",)):
+        assert render(tiny, folder, *flags, *others) == 2
+        (told,) = capsys.readouterr().err.splitlines()
+        assert f"give it to render_soundfont as --map={path}, or move it away" in told
+        assert content(folder) == before
+    assert render(tiny, folder, *flags, f"--map={path}") == 0
+    assert read(folder)[0]["id"].startswith(b"flute_acoustic")
+    assert path.read_bytes() == before[path.name], "as it was given, to the byte"
+    assert render(tiny, folder, *flags) == 0, "it is now as it was written"
+
+
+@pytest.mark.parametrize("name", ["soundfont_map.csv", "features.json", "PROVENANCE.json"])
+def test_a_folder_with_somebodys_own_files_is_refused(tiny, tmp_path, capsys, name):
+    (tmp_path / name).write_text("mine")
+    assert render(tiny, tmp_path, *SHORT) == 2
+    (told,) = capsys.readouterr().err.splitlines()
+    assert f"--output_dir={tmp_path} holds {name}, which is of no data set: choose another" in told
+    assert content(tmp_path) == {name: b"mine"}
+
+
+def test_a_short_note_is_held_to_its_end(tiny, tmp_path):
+    flags = ("--length=0.5", "--sample_rate=8000", "--velocities=100", "--max_pitch=60")
+    assert render(tiny, tmp_path, *flags, "--min_pitch=60") == 0
+    options = json.loads((tmp_path / "PROVENANCE.json").read_text())["options"]
+    assert (options["length"], options["hold_time"]) == (0.5, 0.5)
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

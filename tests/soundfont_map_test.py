@@ -21,6 +21,13 @@ FLUID_R3 = SoundfontInfo("Fluid R3 GM", "", "", 148_398_306, "", dict.fromkeys(r
 HEADER = ",".join(soundfont_map.COLUMNS)
 
 
+def test_a_key_is_held_for_three_seconds_or_a_shorter_note():
+    assert SoundfontConfig().hold_time == 3.0
+    assert SoundfontConfig(length=2.0).hold_time == 2.0
+    assert SoundfontConfig(length=9.0).hold_time == 3.0
+    assert SoundfontConfig(length=9.0, hold_time=4.0).hold_time == 4.0
+
+
 def num_notes(**options):
     config = SoundfontConfig(**options)
     instruments = choose(soundfont_map.shipped_map(FLUID_R3), config)

@@ -210,6 +210,21 @@ def check_folder(flag: str, given: str, *inside: str, is_written: bool = False) 
         )
 
 
+def check_data_output(given: str, given_map: str | None = None) -> None:
+    """Refuses an --output_dir that holds what a data set must not replace.
+
+    Raises:
+      UserError: names what, and what to do.
+    """
+    from gansynth_tf.config import UserError
+    from gansynth_tf.data.set_info import why_kept
+
+    check_folder("output_dir", given, is_written=True)
+    reason = why_kept(given, given_map)
+    if reason is not None:
+        raise UserError(f"--output_dir={given} holds {reason}.")
+
+
 def close_output() -> None:
     """Sends all further output to nowhere, once nobody reads it any more."""
     nowhere = os.open(os.devnull, os.O_WRONLY)

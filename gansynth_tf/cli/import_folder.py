@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from absl import flags
 
-from gansynth_tf.cli.command import check_folder
+from gansynth_tf.cli.command import check_data_output
 from gansynth_tf.cli.progress import Progress
 from gansynth_tf.wording import counted
 
@@ -85,23 +85,16 @@ def body(values: flags.FlagValues) -> int:
 
 def _check_folders(values: flags.FlagValues) -> None:
     from gansynth_tf.config import UserError
-    from gansynth_tf.data.manifest import MANIFEST_FILE
-    from gansynth_tf.data.set_info import INFO_FILE
 
     for name in ("audio_dir", "output_dir"):
         if not values[name].value:
             raise UserError(f"--{name}=DIR is needed.")
     if not os.path.isdir(values.audio_dir):
         raise UserError(f"--audio_dir={values.audio_dir} must be a folder that exists.")
-    check_folder("output_dir", values.output_dir, is_written=True)
+    check_data_output(values.output_dir)
     output = pathlib.Path(values.output_dir)
     if output.exists() and output.samefile(values.audio_dir):
         raise UserError(f"--output_dir={output} must be another folder than --audio_dir.")
-    if (output / MANIFEST_FILE).exists() and not (output / INFO_FILE).exists():
-        raise UserError(
-            f"--output_dir={output} holds a {MANIFEST_FILE} that is not of a data set: choose "
-            f"another folder, or move the file away."
-        )
 
 
 def _config(values: flags.FlagValues):

@@ -56,8 +56,8 @@ def body(values: flags.FlagValues) -> int:
     check_folder("output_dir", values.output_dir, "nsynth", is_written=True)
 
     from gansynth_tf.data.archive_files import ArchiveError
-    from gansynth_tf.data.note_writer import PROVENANCE_FILE
     from gansynth_tf.data.prepare_nsynth import prepare, prepared_counts, prepared_folder
+    from gansynth_tf.data.set_info import PROVENANCE_FILE
 
     folder = prepared_folder(values.output_dir, values.subset)
     is_there = prepared_counts(values.output_dir, values.subset) is not None

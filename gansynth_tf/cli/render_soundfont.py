@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from gansynth_tf.cli.command import check_folder
+from gansynth_tf.cli.command import check_data_output
 from gansynth_tf.cli.progress import Progress
 from gansynth_tf.wording import counted
 
@@ -14,7 +14,7 @@ from gansynth_tf.wording import counted
 def define(values: flags.FlagValues) -> None:
     """The flags."""
     from gansynth_tf.data.schema import SOURCES
-    from gansynth_tf.data.soundfont_choice import SoundfontConfig
+    from gansynth_tf.data.soundfont_choice import HOLD_TIME, SoundfontConfig
 
     flags.DEFINE_string("soundfont", None, "The SoundFont: a .sf2 file.", flag_values=values)
     flags.DEFINE_string("output_dir", None, "Folder for the notes.", flag_values=values)
@@ -43,7 +43,12 @@ def define(values: flags.FlagValues) -> None:
     flags.DEFINE_integer("max_pitch", config.max_pitch, "Highest MIDI pitch, included.", **define)
     flags.DEFINE_integer("sample_rate", config.sample_rate, "Samples a second.", **define)
     flags.DEFINE_float("length", config.length, "Seconds of each note.", **define)
-    flags.DEFINE_float("hold_time", config.hold_time, "Seconds until the key is let go.", **define)
+    flags.DEFINE_float(
+        "hold_time",
+        None,
+        f"Seconds until the key is let go; left out: {HOLD_TIME:g}, or a shorter note's --length.",
+        **define,
+    )
 
 
 def body(values: flags.FlagValues) -> int:
@@ -86,6 +91,7 @@ def body(values: flags.FlagValues) -> int:
             config,
             processes,
             lambda done: progress(done, choice.num_notes),
+            values.map or None,
         )
     except soundfont_writer.SilenceError as error:
         raise UserError(f"--soundfont={path}: {error}") from error
@@ -101,11 +107,11 @@ def _check_paths(values: flags.FlagValues) -> None:
     for name, kind in (("soundfont", "FILE.sf2"), ("output_dir", "DIR")):
         if not values[name].value:
             raise UserError(f"--{name}={kind} is needed.")
-    check_folder("output_dir", values.output_dir, is_written=True)
     for name in ("soundfont", "map"):
         path = values[name].value
         if path and not pathlib.Path(path).is_file():
             raise UserError(f"--{name}={path} must be a file, and there is none.")
+    check_data_output(values.output_dir, values.map)
 
 
 def _settings(values: flags.FlagValues) -> dict[str, object]:

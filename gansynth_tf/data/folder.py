@@ -19,7 +19,6 @@ from gansynth_tf.data.manifest import (
     DROPPED,
     IGNORED,
     KEPT,
-    MANIFEST_FILE,
     Entry,
     shown,
     write_manifest,
@@ -27,6 +26,7 @@ from gansynth_tf.data.manifest import (
 from gansynth_tf.data.note_writer import writing_notes
 from gansynth_tf.data.pitch_names import TableRow, match_table
 from gansynth_tf.data.recordings import FILLED, FolderConfig, RecordingImporter
+from gansynth_tf.data.set_info import MANIFEST_FILE
 from gansynth_tf.data.walking import walk_files
 from gansynth_tf.files import PathLike, is_inside
 from gansynth_tf.wording import counted

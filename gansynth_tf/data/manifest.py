@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from gansynth_tf.files import PathLike
 
-MANIFEST_FILE = "manifest.csv"
 KEPT, DROPPED, IGNORED = "kept", "dropped", "ignored"
 
 

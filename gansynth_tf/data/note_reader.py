@@ -19,9 +19,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from gansynth_tf.data.note_table import NoteTable, fingerprint
-from gansynth_tf.data.note_writer import FORMAT_VERSION, PROVENANCE_FILE
+from gansynth_tf.data.note_writer import FORMAT_VERSION
 from gansynth_tf.data.notes import Notes
 from gansynth_tf.data.schema import QUALITIES
+from gansynth_tf.data.set_info import PROVENANCE_FILE
 from gansynth_tf.files import PathLike, write_arrays
 from gansynth_tf.wording import counted
 

@@ -13,15 +13,11 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from gansynth_tf.data.schema import FAMILIES, QUALITIES, SOURCES, UNKNOWN, Note
-from gansynth_tf.data.set_info import INFO_FILE
+from gansynth_tf.data.set_info import DATASET, FILES, INFO_FILE, PROVENANCE_FILE
 from gansynth_tf.files import PathLike, replacing_set
 
-PROVENANCE_FILE = "PROVENANCE.json"
 FORMAT_VERSION = 1  # of the folder; said in PROVENANCE.json
-DATASET = "gansynth_notes"
 SHARD_BYTES = 256 * 2**20
-# What a data set of ours may consist of, so that nothing of an earlier one is left.
-_BESIDE = (f"{DATASET}-*.tfrecord-*", "manifest.csv", "soundfont_map.csv", "gansynth_index.npz")
 _SHARD_NAME = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
@@ -221,7 +217,8 @@ def writing_notes(
         finally:
             writer.close()
         written = {path.name for path in temporary.iterdir()}
-    for pattern in _BESIDE if had_notes else ():  # else they are somebody's own
+    # Nothing of an earlier set is left; where there was none, files are somebody's own.
+    for pattern in (*FILES, "gansynth_index.npz") if had_notes else ():
         for old in folder.glob(pattern):
             if old.name not in written:
                 old.unlink()

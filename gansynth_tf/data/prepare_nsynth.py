@@ -20,7 +20,6 @@ import tensorflow_datasets as tfds
 from gansynth_tf.data.archive_files import ArchiveError, archive_bytes
 from gansynth_tf.data.note_parts import LOCK_FILE, NoteParts
 from gansynth_tf.data.note_writer import (
-    PROVENANCE_FILE,
     SHARD_BYTES,
     note_features,
     provenance_text,
@@ -36,7 +35,7 @@ from gansynth_tf.data.nsynth_inputs import (
     read_labels,
     read_splits,
 )
-from gansynth_tf.data.set_info import INFO_FILE, read_info
+from gansynth_tf.data.set_info import INFO_FILE, PROVENANCE_FILE, read_info
 from gansynth_tf.files import PathLike, replacing, try_lock, write_atomically
 
 VERSION = "2.3.3"

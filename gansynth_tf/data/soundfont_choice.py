@@ -10,6 +10,7 @@ from gansynth_tf.data.soundfont_map import Program, general_midi_map, shipped_ma
 VELOCITIES = (25, 50, 75, 100, 127)  # NSynth's
 SAMPLE_RATES = (8_000, 48_000)
 LENGTHS = (0.1, 30.0)  # seconds
+HOLD_TIME = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +20,8 @@ class SoundfontConfig:
     Attributes:
       sample_rate: samples a second, 8000 to 48000.
       length: seconds of every note, 0.1 to 30.
-      hold_time: seconds until the key is let go, at most `length`.
+      hold_time: seconds until the key is let go, at most `length`; None becomes HOLD_TIME, or
+        `length` where that is less.
       min_pitch, max_pitch: MIDI pitches, both included.
       velocities: MIDI velocities, each 1 to 127, without repeats.
       families: names out of `FAMILIES`.
@@ -34,7 +36,7 @@ class SoundfontConfig:
 
     sample_rate: int = 16_000
     length: float = 4.0
-    hold_time: float = 3.0
+    hold_time: float | None = None
     min_pitch: int = 24
     max_pitch: int = 84
     velocities: tuple[int, ...] = VELOCITIES
@@ -49,6 +51,8 @@ class SoundfontConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         self._check("sample_rate", *SAMPLE_RATES)
         self._check("length", *LENGTHS)
+        if self.hold_time is None:
+            object.__setattr__(self, "hold_time", min(HOLD_TIME, self.length))
         if not 0.0 < self.hold_time <= self.length:
             raise ValueError(
                 f"hold_time must be above 0 and at most length={self.length:g}, "

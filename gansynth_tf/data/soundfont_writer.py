@@ -2,21 +2,22 @@
 
 import contextlib
 import dataclasses
+import hashlib
+import pathlib
 from collections.abc import Callable
 
 import soxr
 
 import gansynth_tf
 from gansynth_tf.data import fluidsynth, note_writer, soundfont
-from gansynth_tf.data.set_info import INFO_FILE
+from gansynth_tf.data.set_info import INFO_FILE, MAP_DIGEST, MAP_FILE, PROVENANCE_FILE
 from gansynth_tf.data.soundfont_choice import Choice, SoundfontConfig
 from gansynth_tf.data.soundfont_file import SoundfontInfo
 from gansynth_tf.data.soundfont_map import format_map
 from gansynth_tf.files import PathLike, refuse_folders
 from gansynth_tf.wording import counted
 
-MAP_FILE = "soundfont_map.csv"
-_FILES = (MAP_FILE, INFO_FILE, note_writer.PROVENANCE_FILE)
+_FILES = (MAP_FILE, INFO_FILE, PROVENANCE_FILE)
 
 
 class SilenceError(ValueError):
@@ -31,6 +32,7 @@ def write_soundfont_notes(
     config: SoundfontConfig,
     processes: int = 0,
     progress: Callable[[int], object] | None = None,
+    given_map: PathLike | None = None,
 ) -> list[soundfont.Dropped]:
     """Renders the chosen notes into a data set; returns what was dropped.
 
@@ -42,12 +44,17 @@ def write_soundfont_notes(
       config: how notes are rendered.
       processes: as `render_notes` has it.
       progress: told after each note how many have been rendered.
+      given_map: the user's own map, which is stored as it is.
 
     Raises:
       SilenceError: no note sounds; nothing is written.
       IsADirectoryError: a folder has the name of a file.
       fluidsynth.FluidSynthError, workers.WorkerError: as `render_notes` has it.
     """
+    if given_map is None:
+        text = format_map(choice.programs).encode()
+    else:
+        text = pathlib.Path(given_map).read_bytes()
     provenance = {
         "command": "gansynth_data render_soundfont",
         "versions": {
@@ -59,6 +66,7 @@ def write_soundfont_notes(
             name: value for name, value in dataclasses.asdict(info).items() if name != "programs"
         },
         "map": choice.map_origin,
+        MAP_DIGEST: hashlib.sha256(text).hexdigest(),
         "options": dataclasses.asdict(config),
         "level": f"the loudest note of each instrument peaks at {soundfont.PEAK_DBFS:g} dBFS",
     }
@@ -83,5 +91,5 @@ def write_soundfont_notes(
         if not writer.counts:
             raise SilenceError(f"of {counted(len(dropped), 'note')} none sounds.")
         provenance["dropped"] = {note.id: note.reason for note in dropped}
-        (writer.folder / MAP_FILE).write_text(format_map(choice.programs), encoding="utf-8")
+        (writer.folder / MAP_FILE).write_bytes(text)
     return dropped

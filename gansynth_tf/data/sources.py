@@ -315,7 +315,9 @@ def count_stored(config: DataConfig) -> int:
 
 def _info(folder: str) -> SetInfo:
     try:
-        return read_info(folder)
+        return read_info(folder, tf.io.gfile.GFile)
+    except tf.errors.OpError as error:
+        raise DataError(f"{os.path.join(folder, INFO_FILE)} cannot be read.") from error
     except OSError as error:
         raise DataError(f"{error.filename} {error.strerror}.") from error
 
