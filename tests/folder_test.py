@@ -157,6 +157,18 @@ def test_nothing_usable_writes_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_channels_are_averaged_so_that_antiphase_is_silence(tmp_path):
+    write(tmp_path / "audio", "left/C4.wav")
+    wave, _ = soundfile.read(tmp_path / "audio/left/C4.wav")
+    soundfile.write(tmp_path / "audio/D4.wav", np.stack([wave, -wave], axis=1), RATE)
+    soundfile.write(tmp_path / "audio/E4.wav", np.stack([wave, wave], axis=1), RATE)
+    import_folder(tmp_path / "audio", tmp_path / "out", CONFIG, listen)
+    rows = {row["file"]: row for row in manifest(tmp_path / "out")}
+    assert rows["D4.wav"]["fate"] == "dropped"
+    assert rows["D4.wav"]["reason"].startswith("silent: ")
+    assert rows["E4.wav"]["peak_dbfs"] == rows["left/C4.wav"]["peak_dbfs"]
+
+
 def test_a_table(audio, tmp_path):
     rows = [TableRow("take.FLAC", 51, 10, "double bass", "string"), TableRow("missing.wav", 60)]
     warned = []

@@ -205,6 +205,17 @@ def test_the_disk_cache_is_used_again_and_holds_one_stage(tmp_path):
     assert len(told) == 2
 
 
+@pytest.mark.parametrize("left", [0, 100, 5000])
+def test_a_disk_cache_that_was_cut_off_is_made_again(tmp_path, left):
+    make_batches("disk", cache_folder=tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:left])
+    make_batches("disk", cache_folder=tmp_path)
+    (file,) = tmp_path.iterdir()
+    assert file.read_bytes() == whole
+
+
 def test_an_interrupted_disk_cache_leaves_nothing(tmp_path):
     def stop(*_):
         raise KeyboardInterrupt

@@ -4,6 +4,7 @@ The order of notes is a pure function of (seed, image count): a run that is resu
 count sees the notes that it would have seen, without reading those before.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Callable
@@ -178,22 +179,23 @@ def _encoded_on_disk(
     folder: pathlib.Path,
     progress: Callable[[int, int], None] | None,
 ) -> np.ndarray:
-    """All specgrams, as a file that is read where it lies; made again only if it is of others."""
+    """All specgrams, as a file that is read where it lies; made if there is none, or half of one."""
     path = folder / _CACHE_FILE.format(fingerprint(notes.fingerprint, repr(encoder)))
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        # What another stage left goes first: the disk need not have room for both.
-        for old in folder.glob(_CACHE_FILE.format("*")):
-            old.unlink()
-        remove_temporaries(folder, _CACHE_FILE.format("*"))
-        with replacing(path) as temporary:
+    with contextlib.suppress(FileNotFoundError, ValueError, EOFError):  # missing, or cut off
+        return np.load(path, mmap_mode="r")
+    folder.mkdir(parents=True, exist_ok=True)
+    # What another stage left goes first: the disk need not have room for both.
+    for old in folder.glob(_CACHE_FILE.format("*")):
+        old.unlink()
+    remove_temporaries(folder, _CACHE_FILE.format("*"))
+    with replacing(path) as temporary:
 
-            def allocate(shape: tuple[int, ...]) -> np.ndarray:
-                mapped = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
-                reserve(temporary)
-                return mapped
+        def allocate(shape: tuple[int, ...]) -> np.ndarray:
+            mapped = np.lib.format.open_memmap(temporary, "w+", np.float32, shape)
+            reserve(temporary)
+            return mapped
 
-            encode_all(notes, encoder, progress, allocate).flush()
+        encode_all(notes, encoder, progress, allocate).flush()
     return np.load(path, mmap_mode="r")
 
 
