@@ -511,6 +511,8 @@ class Trainer:
 
     def _refuse_lost_folder(self) -> None:
         """Nothing is written where the run folder was; another run may have begun there."""
+        if not self.cluster.is_chief:
+            return
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             if os.path.samestat(os.stat(self.run_dir), self._folder):
                 return
