@@ -199,9 +199,12 @@ def test_embedded_notes_pass_the_filter_too():
 
 
 def test_a_run_on_stored_notes_goes_on_where_they_were_moved(tmp_path, folder):
-    settings = {"train_data_path": str(folder), "total_num_images": 8}
-    short = small_experiment(**settings)
-    assert Trainer(short, tmp_path / "run", str).run().finished
+    def stop_at_once(line):
+        if line.startswith("Stage"):
+            begun.ask_to_stop()
+
+    begun = Trainer(small_experiment(train_data_path=str(folder)), tmp_path / "run", stop_at_once)
+    assert not begun.run().finished
     moved = folder.rename(tmp_path / "moved")
     later = small_experiment(train_data_path=str(moved), cache="disk")
     assert Trainer(later, tmp_path / "run", str).run().finished
