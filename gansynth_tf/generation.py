@@ -42,7 +42,7 @@ def interpolation(
 
 def most_notes(instrument: Instrument) -> int:
     """How many notes a set can have: their waves, float32, are all held at once."""
-    return MOST_BYTES // (np.dtype(np.float32).itemsize * instrument.codec.audio_length)
+    return MOST_BYTES // (np.dtype(np.float32).itemsize * instrument.audio_length)
 
 
 def write_notes(
@@ -93,7 +93,7 @@ def _play(
     instrument: Instrument, latents: np.ndarray, pitches: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Waves of all notes, and the specgrams of those that are drawn: no others are kept."""
-    waves = np.empty((len(pitches), instrument.codec.audio_length), np.float32)
+    waves = np.empty((len(pitches), instrument.audio_length), np.float32)
     shown = None
     for start in range(0, len(pitches), _PICTURE_NOTES):
         part = slice(start, start + _PICTURE_NOTES)

@@ -44,6 +44,8 @@ class Instrument:
         self.config = experiment.model_config(self.vocabulary)
         self.codec = self.config.codec
         self.sample_rate = self.codec.sample_rate
+        self.audio_length = self.codec.audio_length
+        self.pitches = self.vocabulary.pitches
         self.latent_size = self.config.networks.latent_vector_size
         self.stage = experiment.schedule.stage(saved.state.stage)
         self.state = saved.state

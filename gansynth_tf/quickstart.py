@@ -63,7 +63,7 @@ def measure(instrument: Instrument, count: int, say: Callable[[str], object]) ->
     """
     reals = pipeline.sample_notes(_data_set(instrument), count, SEED)
     say(f"Listening to {count} generated and {len(reals)} real notes.")
-    vocabulary = np.asarray(instrument.vocabulary.pitches)
+    vocabulary = np.asarray(instrument.pitches)
     pitches = np.sort(np.resize(vocabulary, count))
     waves = instrument.synthesize(instrument.latents(SEED, count), pitches)
     codec, rate = instrument.codec, instrument.sample_rate
@@ -110,12 +110,12 @@ def _modified(path: pathlib.Path) -> datetime.datetime:
 
 def _center(instrument: Instrument) -> int:
     """A pitch in the middle of the vocabulary, with an octave above it."""
-    pitches = instrument.vocabulary.pitches
+    pitches = instrument.pitches
     return pitches[max((len(pitches) - 1) // 2 - 6, 0)]
 
 
 def _known(instrument: Instrument, pitches: Sequence[int]) -> np.ndarray:
-    return np.array([pitch for pitch in pitches if pitch in instrument.vocabulary.pitches])
+    return np.array([pitch for pitch in pitches if pitch in instrument.pitches])
 
 
 def _play(

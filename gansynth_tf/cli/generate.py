@@ -42,9 +42,7 @@ def _generate(values: flags.FlagValues) -> int:
     check_folder("output_dir", values.output_dir, is_written=True)
     try:
         instrument = load_run(values.model)
-        pitches = pitches or [
-            instrument.vocabulary.pitches[len(instrument.vocabulary.pitches) // 2]
-        ]
+        pitches = pitches or [instrument.pitches[len(instrument.pitches) // 2]]
         try:
             instrument.vocabulary.labels(pitches)
         except ValueError as error:
