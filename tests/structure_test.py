@@ -37,7 +37,7 @@ LAYERS = (
     | {"data.splitting", "data.tfrecords", "data.trimming", "data.walking"}
     | {"data.workers"}
     | {"music", "pictures"},
-    {"model", "costs", "variables"}
+    {"model", "costs", "variables", "player"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"}
     | {"evaluation.soundfont_range"},
     {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"}

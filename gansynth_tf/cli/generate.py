@@ -59,7 +59,7 @@ def _generate(values: flags.FlagValues) -> int:
         raise UserError(
             f"--output_dir={values.output_dir}: {error.filename} {error.strerror}."
         ) from error
-    print(f"{counted(len(files), 'note')} of {instrument.describe_stage()} in {values.output_dir}.")
+    print(f"{counted(len(files), 'note')} of {instrument.description} in {values.output_dir}.")
     return 0
 
 
