@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from gansynth_tf import converters, model_card, portable, warmup
+from gansynth_tf.convolution import standard_gradients
 from gansynth_tf.files import write_atomically
 from gansynth_tf.instrument import RunInstrument
 from gansynth_tf.signatures import SignatureModule
@@ -86,7 +87,8 @@ def _write_portable(
 
 def _write(instrument: RunInstrument, folder: pathlib.Path) -> None:
     module = SignatureModule(instrument.player)
-    tf.saved_model.save(module, str(folder), module.signatures())
+    with standard_gradients():  # saving traces too
+        tf.saved_model.save(module, str(folder), module.signatures())
     (folder / model_card.FILE).parent.mkdir(exist_ok=True)
     model_card.write(instrument, folder / model_card.FILE)
     warmup.write(folder, _warmup_requests(instrument))

@@ -6,7 +6,6 @@ InvalidArgument and a sentence. Sizes are therefore left open in the signatures.
 
 import tensorflow as tf
 
-from gansynth_tf.convolution import standard_gradients
 from gansynth_tf.player import (
     UNKNOWN_PITCH,
     Player,
@@ -61,8 +60,7 @@ class SignatureModule(tf.Module):
             "analyze": self.analyze,
             "interpolate": self.interpolate,
         }
-        with standard_gradients():
-            return {name: function.get_concrete_function() for name, function in functions.items()}
+        return {name: function.get_concrete_function() for name, function in functions.items()}
 
     # --- Signatures ---
 
