@@ -68,6 +68,10 @@ EXTRAS_REQUIRE = {
     "dev": [
         "build>=1.2",
         "hypothesis>=6.100",
+        # Plays what `gansynth_export --onnx` writes, which takes the extra of that name.
+        "onnxruntime>=1.18",
+        "tf2onnx>=1.17,<2",
+        "onnx>=1.17",
         # TFDS imports it while it writes a data set, without asking for it.
         "importlib_resources>=6",
         "packaging>=24",
@@ -102,7 +106,11 @@ setup(
     # flags/ lies at the top for its readers; in a wheel it is the folder gansynth_tf/flags.
     packages=[*find_packages(include=["gansynth_tf", "gansynth_tf.*"]), "gansynth_tf.flags"],
     package_dir={"gansynth_tf.flags": "flags"},
-    package_data={"gansynth_tf.flags": ["*.cfg"], "gansynth_tf.data": ["maps/*.csv"]},
+    package_data={
+        "gansynth_tf": ["py.typed"],
+        "gansynth_tf.flags": ["*.cfg"],
+        "gansynth_tf.data": ["maps/*.csv"],
+    },
     include_package_data=False,
     entry_points={
         "console_scripts": [

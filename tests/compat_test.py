@@ -1,4 +1,4 @@
-"""Runs of every released format load, sound as they did, and go on."""
+"""Runs and exports of every released format load and sound as they did; runs go on."""
 
 import json
 import pathlib
@@ -7,15 +7,16 @@ import shutil
 import numpy as np
 import pytest
 
-from gansynth_tf import callbacks, checkpoint, config, wavfiles
+from gansynth_tf import callbacks, checkpoint, config, model_card, wavfiles
 from gansynth_tf.cli import generate, train
-from gansynth_tf.instrument import load_run
+from gansynth_tf.loading import load
 from gansynth_tf.training import CHECKPOINT_FOLDER
 
 pytestmark = pytest.mark.latest
 
 COMPAT = pathlib.Path(__file__).parent / "compat"
 RUNS = sorted(COMPAT.glob("run_format_*"))
+EXPORTS = sorted(COMPAT.glob("export_format_*"))
 
 
 @pytest.fixture(params=RUNS, ids=lambda path: path.name)
@@ -23,22 +24,46 @@ def run(request):
     return request.param
 
 
-def test_there_is_a_run_of_every_format():
-    formats = range(1, checkpoint.FORMAT_VERSION + 1)
-    assert [path.name for path in RUNS] == [f"run_format_{number}" for number in formats]
+@pytest.fixture(params=EXPORTS, ids=lambda path: path.name)
+def export(request):
+    return request.param
 
 
-def test_they_say_their_format(run):
-    number = int(run.name.rpartition("_")[2])
+@pytest.mark.parametrize(
+    ("kind", "folders", "newest"),
+    [("run", RUNS, checkpoint.FORMAT_VERSION), ("export", EXPORTS, model_card.FORMAT_VERSION)],
+)
+def test_there_is_one_of_every_format(kind, folders, newest):
+    formats = range(1, newest + 1)
+    assert [path.name for path in folders] == [f"{kind}_format_{number}" for number in formats]
+
+
+def format_of(folder):
+    return int(folder.name.rpartition("_")[2])
+
+
+def test_exports_say_their_format(export):
+    card = json.loads((export / model_card.FILE).read_text())
+    assert card["format_version"] == format_of(export)
+
+
+def test_exports_sound_as_they_did(export):
+    check_sound(load(export), np.load(export / "notes.npz"))
+
+
+def test_runs_say_their_format(run):
+    number = format_of(run)
     assert json.loads((run / config.SETTINGS_FILE).read_text())["format_version"] == number
     with np.load(*checkpoint.list_checkpoints(run / CHECKPOINT_FOLDER)) as arrays:
         assert json.loads(arrays["header"].tobytes())["format_version"] == number
 
 
-def test_they_sound_as_they_did(run):
+def test_runs_sound_as_they_did(run):
+    check_sound(load(run), np.load(run / "notes.npz"))
+
+
+def check_sound(instrument, expected):
     """To a thousandth of the peak: other processors round otherwise."""
-    expected = np.load(run / "notes.npz")
-    instrument = load_run(run)
     np.testing.assert_array_equal(instrument.latents(seed=1, count=2), expected["latents"])
     waves = instrument.synthesize(expected["latents"], expected["pitches"])
     peak = np.abs(expected["waves"]).max()
@@ -46,7 +71,7 @@ def test_they_sound_as_they_did(run):
     np.testing.assert_allclose(waves, expected["waves"], rtol=0, atol=1e-3 * peak)
 
 
-def test_the_command_plays_them(run, tmp_path):
+def test_the_command_plays_runs(run, tmp_path):
     expected = np.load(run / "notes.npz")
     pitch = expected["pitches"][0]
     flags = [f"--model={run}", f"--output_dir={tmp_path}", f"--pitches={pitch}", "--count=1"]
@@ -56,7 +81,7 @@ def test_the_command_plays_them(run, tmp_path):
     np.testing.assert_allclose(wave / np.abs(wave).max(), scaled, atol=1e-3)
 
 
-def test_they_go_on(run, tmp_path):
+def test_runs_go_on(run, tmp_path):
     """One step, to the end of the run: what was kept is taken up without a flag."""
     run_dir = shutil.copytree(run, tmp_path / "run")
     (before,) = checkpoint.list_checkpoints(run_dir / CHECKPOINT_FOLDER)

@@ -310,6 +310,7 @@ def installed(built, tmp_path_factory) -> pathlib.Path:
         ["gansynth_data", "inspect", "--helpshort"],
         ["gansynth_generate", "--helpshort"],
         ["gansynth_quickstart", "--helpshort"],
+        ["gansynth_export", "--helpshort"],
         ["gansynth_supervise", "--helpshort"],
         ["gansynth_train", "--config=tiny", "--dry_run"],
         ["gansynth_train", "--config=mel_if_hires", "--dry_run"],
