@@ -12,6 +12,7 @@ SMALL = (
     ("pipeline", "--config=tiny", "--seconds=0.5"),
     ("storage", "--config=tiny", "--seconds=0.2"),
     ("generate", "--config=tiny", "--seconds=0.5", "--notes=1,8"),
+    ("export", "--config=tiny", "--seconds=0.5", "--notes=1,8"),
 )
 
 if __name__ == "__main__":

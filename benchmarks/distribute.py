@@ -5,15 +5,11 @@ The ways take turns, so that what else the machine does meets all of them.
     python -m benchmarks.distribute --config=tiny --stages=0,4
 """
 
-import statistics
-import time
-from collections.abc import Callable
-
 import tensorflow as tf
 from absl import flags
 
 from benchmarks import command
-from benchmarks.measuring import show
+from benchmarks.measuring import seconds_in_turn, show
 from benchmarks.step import define_stages, make_model, step_function, wanted_stages
 from gansynth_tf.execution import ExecutionConfig
 from gansynth_tf.experiment import Experiment
@@ -30,21 +26,6 @@ def strategies() -> dict[str, tf.distribute.Strategy]:
         "one_device": tf.distribute.OneDeviceStrategy(device),
         "mirrored": tf.distribute.MirroredStrategy([device]),
     }
-
-
-def seconds_in_turn(
-    functions: dict[str, Callable[[], object]], least: float, rounds: int = 10
-) -> dict[str, float]:
-    """Median duration of each, called one after the other."""
-    durations = {name: [] for name in functions}
-    for function in functions.values():
-        function()
-    while min(map(len, durations.values())) < rounds or sum(durations["none"]) < least:
-        for name, function in functions.items():
-            started = time.perf_counter()
-            function()
-            durations[name].append(time.perf_counter() - started)
-    return {name: statistics.median(values) for name, values in durations.items()}
 
 
 def measure(

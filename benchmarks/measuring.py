@@ -25,6 +25,25 @@ def seconds(function: Callable[[], object], least: float = 1.0, calls: int = 3) 
     return statistics.median(durations)
 
 
+def seconds_in_turn(
+    functions: dict[str, Callable[[], object]], least: float, rounds: int = 10
+) -> dict[str, float]:
+    """Median duration of each, called one after the other: what else runs then meets all of them.
+
+    At least ``rounds`` rounds are counted, after one that is not, and more until the first
+    function's calls have taken ``least`` seconds.
+    """
+    durations = {name: [] for name in functions}
+    for function in functions.values():
+        function()
+    while min(map(len, durations.values())) < rounds or sum(next(iter(durations.values()))) < least:
+        for name, function in functions.items():
+            started = time.perf_counter()
+            function()
+            durations[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in durations.items()}
+
+
 @functools.lru_cache
 def convolution_rate(layer: LayerCost, batch: int) -> float:
     """Operations a second of one bare forward convolution of the layer's size, in float32."""

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import re
+import tempfile
 import warnings
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from gansynth_tf.convolution import standard_gradients
 
+SIGNATURE = "synthesize"
 ONNX_OPSET = 17
 
 
@@ -26,16 +28,20 @@ def to_tflite(function: tf.types.experimental.PolymorphicFunction) -> bytes:
       ConversionError: the operations that TFLite lacks are named.
     """
     module = tf.Module()
-    module.function = function
-    with standard_gradients():
+    with standard_gradients(), tempfile.TemporaryDirectory() as folder:
         concrete = function.get_concrete_function()
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-    try:
-        with _quietly("tensorflow"):
-            return converter.convert()
-    except Exception as error:  # what it raises is no public class
-        raise ConversionError(f"TFLite cannot hold this model: {_lacking(str(error))}.") from error
+        module.weights = list(concrete.graph.variables)
+        # Out of a SavedModel, since only then is the signature kept.
+        tf.saved_model.save(module, folder, {SIGNATURE: concrete})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[SIGNATURE])
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        try:
+            with _quietly("tensorflow"):
+                return converter.convert()
+        except Exception as error:  # what it raises is no public class
+            raise ConversionError(
+                f"TFLite cannot hold this model: {_lacking(str(error))}."
+            ) from error
 
 
 def to_onnx(function: tf.types.experimental.PolymorphicFunction) -> bytes:

@@ -12,6 +12,7 @@ from gansynth_tf import converters, model_card, portable, warmup
 from gansynth_tf.convolution import standard_gradients
 from gansynth_tf.files import write_atomically
 from gansynth_tf.instrument import RunInstrument
+from gansynth_tf.player import Player
 from gansynth_tf.signatures import SignatureModule
 
 SAVED_MODEL = "saved_model.pb"
@@ -85,10 +86,15 @@ def _write_portable(
     return path
 
 
-def _write(instrument: RunInstrument, folder: pathlib.Path) -> None:
-    module = SignatureModule(instrument.player)
+def save_signatures(player: Player, folder: str | pathlib.Path) -> None:
+    """Writes a SavedModel of ``player`` and nothing beside it."""
+    module = SignatureModule(player)
     with standard_gradients():  # saving traces too
         tf.saved_model.save(module, str(folder), module.signatures())
+
+
+def _write(instrument: RunInstrument, folder: pathlib.Path) -> None:
+    save_signatures(instrument.player, folder)
     (folder / model_card.FILE).parent.mkdir(exist_ok=True)
     model_card.write(instrument, folder / model_card.FILE)
     warmup.write(folder, _warmup_requests(instrument))
