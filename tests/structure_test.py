@@ -40,7 +40,16 @@ LAYERS = (
     {"model", "costs", "variables", "player"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"}
     | {"evaluation.soundfont_range"},
-    {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"}
+    {
+        "checkpoint",
+        "callbacks",
+        "training",
+        "experiment",
+        "plan",
+        "instrument",
+        "generation",
+        "matching",
+    }
     | {"converters", "export", "loading", "model_card", "portable", "saved_instrument"}
     | {"signatures", "warmup"}
     | {"distribution", "execution", "inspection"},
