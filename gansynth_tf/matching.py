@@ -78,7 +78,7 @@ def match(
     instrument: Instrument,
     wave: np.ndarray,
     pitch: int,
-    search: Search = Search(),  # noqa: B008 (frozen)
+    search: Search = Search(),
     progress: Callable[[int, int, float], object] = lambda step, steps, distance: None,
 ) -> Match:
     """The timbre whose note of ``pitch`` is closest to a recording.
