@@ -344,7 +344,9 @@ def _newest(stage: pathlib.Path) -> pathlib.Path | None:
     named = state and pathlib.PurePath(state.model_checkpoint_path).name
     if named in there:
         return there[named]
-    return max(there.values(), key=lambda path: path.name.rpartition("-")[2].zfill(20), default=None)
+    return max(
+        there.values(), key=lambda path: path.name.rpartition("-")[2].zfill(20), default=None
+    )
 
 
 def _read_flags(folder: pathlib.Path) -> dict:

@@ -3,6 +3,8 @@
 Of both architectures, and in the original's layouts, which are also ours.
 """
 
+from keras.layers import Layer
+
 from gansynth_tf.networks import Discriminator, Generator
 
 MOVING_AVERAGE = "/ExponentialMovingAverage"
@@ -51,13 +53,13 @@ def discriminator_variables(discriminator: Discriminator, num_blocks: int | None
     return names
 
 
-def _conv(name: str, layer) -> dict:
+def _conv(name: str, layer: Layer) -> dict:
     return {f"{name}/conv2d/kernel": layer.kernel, f"{name}/bias": layer.bias}
 
 
-def _dense(name: str, layer) -> dict:
+def _dense(name: str, layer: Layer) -> dict:
     return {f"{name}/dense/kernel": layer.kernel, f"{name}/bias": layer.bias}
 
 
-def _plain(name: str, layer) -> dict:
+def _plain(name: str, layer: Layer) -> dict:
     return {f"{name}/kernel": layer.kernel, f"{name}/bias": layer.bias}
