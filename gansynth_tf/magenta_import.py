@@ -262,7 +262,7 @@ class _Original:
 
 
 def _assign_finite(variables: dict, arrays: dict) -> None:
-    bad = first_non_finite(arrays)
+    bad = first_non_finite({n: array for n, array in arrays.items() if array.dtype.kind == "f"})
     if bad is not None:
         raise ValueError(f"array {bad} holds NaN or infinity")
     assign_arrays(variables, arrays)
@@ -303,13 +303,14 @@ class _Tensors:
     def take(self, names: Iterable[str]) -> dict[str, np.ndarray]:
         """The arrays of those names that are there."""
         with self._reading():
-            return {n: self._reader.get_tensor(n) for n in names if self._reader.has_tensor(n)}
+            there = [name for name in names if self._reader.has_tensor(name)]
+            return {name: np.asarray(self._reader.get_tensor(name)) for name in there}
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        except (tf.errors.OpError, RuntimeError, ValueError, LookupError) as error:
             reason = getattr(error, "message", None) or str(error)
             raise CheckpointError(f"{self.path} is damaged: {' '.join(reason.split())}") from error
 
@@ -340,7 +341,9 @@ def _newest(stage: pathlib.Path) -> pathlib.Path | None:
     The file that names it may hold the folder's path on another machine.
     """
     there = {path.stem: path.with_suffix("") for path in stage.glob("model.ckpt-*.index")}
-    state = tf.train.get_checkpoint_state(str(stage))
+    state = None
+    with contextlib.suppress(UnicodeDecodeError):  # what else can be wrong with it makes it None
+        state = tf.train.get_checkpoint_state(str(stage))
     named = state and pathlib.PurePath(state.model_checkpoint_path).name
     if named in there:
         return there[named]
