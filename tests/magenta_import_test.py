@@ -13,7 +13,7 @@ from experiments import SMALL
 from original_folder import FLAGS, PITCHES, make_model, tensors
 
 from gansynth_tf import checkpoint, export, loading
-from gansynth_tf.checkpoint import CheckpointError
+from gansynth_tf.checkpoint import CheckpointError, RunState
 from gansynth_tf.cli import import_model, train
 from gansynth_tf.config import make_experiment
 from gansynth_tf.instrument import RunInstrument
@@ -25,7 +25,7 @@ from gansynth_tf.magenta_names import (
 )
 from gansynth_tf.specgram import NormalizerConfig
 from gansynth_tf.training import CHECKPOINT_FOLDER, Trainer
-from gansynth_tf.variables import assign_arrays, model_arrays, network_variables
+from gansynth_tf.variables import model_arrays
 
 pytestmark = pytest.mark.latest
 SECONDS = 20.0
@@ -396,44 +396,40 @@ def test_what_is_wrong_is_named(small, capsys, break_it, message):
 # --- Going on ---
 
 
-def test_an_imported_run_goes_on_as_if_it_had_never_been_the_original_s(tmp_path):
-    """Ours, in the midst of a transition, as an original's folder, and back."""
-    values = SMALL | NOTES | {"min_pitch": 24, "max_pitch": 84, "seed": 0}
-    # It ends with the transition, which saves the tracing of another stage.
-    ending = {"total_num_images": 32, "checkpoint_num_images": 4, "keep_checkpoints": 99}
-    experiment = make_experiment(values | ending)
-    Trainer(experiment, tmp_path / "ours", lambda _: None).run()
+def test_training_goes_on_as_if_it_had_never_been_the_original_s(tmp_path):
+    """One state, in the midst of a transition, saved by us and as the original does."""
+    values = SMALL | NOTES | {"min_pitch": 24, "max_pitch": 84, "seed": 0, "total_num_images": 32}
+    experiment = make_experiment(values)
+    model = make_model(experiment.values, 1)
+    families = 11
+    settings = {
+        "values": experiment.values,
+        "pitches": list(PITCHES.pitches),
+        "counts": [families] * len(PITCHES.pitches),
+    }
+    state = RunState(stage=1, images=24, steps=6)
     folder = tmp_path / "ours" / CHECKPOINT_FOLDER
-    mid = checkpoint.load(folder / "ckpt_000000000024.npz")
-    model = make_model(experiment.values, mid.state.stage)
-    assign_arrays(network_variables(model), mid.arrays)
-    for name, optimizer in (
-        ("generator", model.generator_optimizer),
-        ("discriminator", model.discriminator_optimizer),
-    ):
-        for number, variable in enumerate(optimizer.variables):
-            if number != 1:
-                variable.assign(mid.arrays[f"{name}_optimizer/{number:03d}"])
+    begun = checkpoint.load(checkpoint.save(folder, model_arrays(model), state, settings))
     flags = FLAGS | {name: experiment.values[name] for name in _values({})}
-    arrays = tensors(model, 24, mid.state.seconds)
-    original_folder.write(tmp_path / "theirs", flags, arrays, 1, 24)
-
-    says = []
-    run_dir = tmp_path / "run"
-    path = import_run(tmp_path / "theirs", run_dir, say=says.append)
+    original_folder.write(tmp_path / "theirs", flags, tensors(model, 24), 1, 24)
+    says, run_dir = [], tmp_path / "run"
+    imported = checkpoint.load(import_run(tmp_path / "theirs", run_dir, say=says.append))
     assert not says
-    imported = checkpoint.load(path)
-    assert (imported.state.steps, imported.state.images) == (mid.state.steps, 24)
-    assert_equal(imported.arrays, mid.arrays)
+    assert imported.state == begun.state
+    assert_equal(imported.arrays, begun.arrays)
 
-    given = [
-        f"--{n}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for n, v in NOTES.items()
-    ]
-    given += ["--tensorboard=false", "--save_summaries_num_images=0", "--fake_batch_size=3"]
+    Trainer(experiment, tmp_path / "ours", lambda _: None).run()
+    given = ["--embedded_instruments=1", "--embedded_velocities=100", "--tensorboard=false"]
+    given += ["--save_summaries_num_images=0", "--fake_batch_size=3"]
     assert train.main([f"--run_dir={run_dir}", *given]) == 0
-    ours, theirs = checkpoint.load_latest(folder), checkpoint.load_latest(path.parent)
-    assert theirs.state.images == ours.state.images == 32
+    ours = checkpoint.load_latest(folder)
+    theirs = checkpoint.load_latest(run_dir / CHECKPOINT_FOLDER)
+    assert (theirs.state.images, theirs.state.steps) == (ours.state.images, ours.state.steps)
+    assert ours.state.images == 32
     assert_equal(theirs.arrays, ours.arrays)
+    assert not np.array_equal(
+        theirs.arrays["generator_optimizer/002"], imported.arrays["generator_optimizer/002"]
+    )
 
 
 def assert_equal(arrays, expected):
