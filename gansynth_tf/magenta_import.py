@@ -27,6 +27,7 @@ from gansynth_tf.magenta_names import (
 )
 from gansynth_tf.model import GANSynth, PitchVocabulary
 from gansynth_tf.schedule import Stage, TrainingSchedule
+from gansynth_tf.specgram import WAVE_IMAGE
 from gansynth_tf.training import CHECKPOINT_FOLDER
 from gansynth_tf.variables import (
     assign_arrays,
@@ -37,7 +38,7 @@ from gansynth_tf.variables import (
 
 FLAGS_FILE = "experiment.json"
 ASSETS_FOLDER = "assets"
-DATA_TYPES = ("linear", "mel", "phase")
+DATA_TYPES = ("linear", "mel", "phase", "wave")
 # All its data sets have these pitches; how many notes of each, its folders do not say.
 PITCHES = tuple(range(24, 85))
 
@@ -83,6 +84,7 @@ _DEFAULTS = {
     "fmap_max": 128,
 }
 _NETWORKS = "specgram"  # the only ones it has
+_WAVE_MARGIN = 768  # samples of silence before and after a wave that is an image
 _UNNORMALIZED = "none"
 _IDENTITY = {
     "data_normalizer": "specgrams_prespecified_normalizer",
@@ -380,6 +382,9 @@ def _values(flags: dict) -> dict:
     if values["data_normalizer"] == _UNNORMALIZED:
         values |= _IDENTITY
     check_types(values)
+    if values["data_type"] == "wave":
+        height = values["start_height"] * values["scale_base"] ** (values["num_resolutions"] - 1)
+        values |= {"data_type": WAVE_IMAGE, "audio_length": height - 2 * _WAVE_MARGIN}
     # What the original does not look at is refused here.
     values["batch_size_schedule"] = values["batch_size_schedule"][: values["num_resolutions"]]
     if values["train_time_limit"] is None:
