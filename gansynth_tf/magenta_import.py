@@ -420,7 +420,9 @@ def _normalizer_numbers(folder: pathlib.Path, experiment: Experiment) -> np.ndar
 def _refuse_used(run_dir: pathlib.Path) -> None:
     """Refuses a folder with more in it than an import that was cut off may leave."""
     written = run_dir / CHECKPOINT_FOLDER
-    own = {run_dir / checkpoint.LOCK_FILE, written}
-    used = run_dir.is_dir() and set(run_dir.iterdir()) - own
-    if used or checkpoint.list_checkpoints(written):
+    entries = set(run_dir.iterdir()) if run_dir.is_dir() else set()
+    entries -= {run_dir / checkpoint.LOCK_FILE, written}
+    if written.is_dir():
+        entries |= set(written.iterdir()) - set(written.glob(f".{checkpoint.TEMPORARY}"))
+    if entries:
         raise FileExistsError(f"{run_dir} is not empty: a new folder was expected.")

@@ -483,6 +483,16 @@ def test_a_run_dir_with_other_things_is_refused(small, capsys):
     assert [p.name for p in run_dir.iterdir()] == ["letter.txt"]
 
 
+def test_what_a_killed_import_left_is_no_obstacle(small):
+    folder, _ = small
+    written = folder.parent / "run" / CHECKPOINT_FOLDER
+    written.mkdir(parents=True)
+    (written.parent / checkpoint.LOCK_FILE).touch()
+    (written / ".ckpt_000000000024.0123abcd.npz").write_text("half")
+    path = import_run(folder, written.parent)
+    assert list(written.iterdir()) == [path]
+
+
 def test_moments_that_are_missing_begin_anew(small):
     folder, _ = small
     without("progressive_gan_train_ops/generator_train/beta2_power")(
