@@ -119,6 +119,7 @@ setup(
             "gansynth_data=gansynth_tf.cli.data:run",
             "gansynth_generate=gansynth_tf.cli.generate:run",
             "gansynth_export=gansynth_tf.cli.export:run",
+            "gansynth_import=gansynth_tf.cli.import_model:run",
             "gansynth_quickstart=gansynth_tf.cli.quickstart:run",
         ],
     },

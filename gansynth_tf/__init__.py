@@ -15,7 +15,8 @@ def load(name_or_folder: str | pathlib.Path) -> "gansynth_tf.instrument.Instrume
     """A trained model to play, as ``--model`` of the commands takes it.
 
     Args:
-      name_or_folder: a run folder, a checkpoint's file, or a folder that ``gansynth_export`` wrote.
+      name_or_folder: a run folder, a checkpoint's file, a folder that ``gansynth_export`` wrote,
+        or a folder of the original (Magenta's GANSynth: experiment.json and stage_NNNNN/).
 
     Returns:
       An instrument with ``generate``, ``synthesize``, ``analyze``, ``invert``, ``interpolate`` and

@@ -181,15 +181,13 @@ def load(path: str | pathlib.Path) -> Checkpoint:
         what cannot be.
     """
     path = pathlib.Path(path)
-    try:
+    with reading(path):
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop("header").tobytes().decode())
         version = header["format_version"]
         if sorted(arrays) != header["arrays"]:
             raise ValueError("arrays are missing")
-    except _DAMAGE as error:
-        raise CheckpointError(f"{path} is damaged: {_reason(error)}") from error
     if version != FORMAT_VERSION:
         raise CheckpointError(
             f"{path} has format {version}; this version reads format {FORMAT_VERSION}."
@@ -199,6 +197,15 @@ def load(path: str | pathlib.Path) -> Checkpoint:
         if not isinstance(settings, dict):
             raise ValueError("its settings are no table")
     return Checkpoint(path, arrays, state, settings)
+
+
+@contextlib.contextmanager
+def reading(path: str | pathlib.Path) -> Iterator[None]:
+    """Within it, what a file's damaged bytes raise becomes a CheckpointError that names it."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise CheckpointError(f"{path} is damaged: {_reason(error)}") from error
 
 
 @contextlib.contextmanager

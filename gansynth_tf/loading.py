@@ -3,22 +3,25 @@
 import pathlib
 from collections.abc import Callable
 
-from gansynth_tf import checkpoint, export
+from gansynth_tf import checkpoint, export, magenta_import
 from gansynth_tf.checkpoint import CheckpointError
 from gansynth_tf.instrument import Instrument, RunInstrument, load_run
 from gansynth_tf.saved_instrument import SavedInstrument
 from gansynth_tf.training import CHECKPOINT_FOLDER
 
-EXPECTED = "a run folder, one of its checkpoints, or a folder that gansynth_export wrote"
+EXPECTED = (
+    "a run folder, one of its checkpoints, a folder that gansynth_export wrote, or a folder of the "
+    "original (experiment.json and stage_NNNNN/)"
+)
 
 
 def load(name_or_folder: str | pathlib.Path, warn: Callable[[str], object] = print) -> Instrument:
     """A trained model, ready to play.
 
     Args:
-      name_or_folder: a run folder (its newest readable checkpoint), a checkpoint's file, or an
-        export: the SavedModel's own folder, or the one of its versions, the highest of which is
-        taken.
+      name_or_folder: a run folder (its newest readable checkpoint), a checkpoint's file, an
+        export (the SavedModel's own folder, or the one of its versions, the highest of which is
+        taken), or a folder of the original (its last stage).
       warn: is told of checkpoints that cannot be read and are passed over.
 
     Raises:
@@ -36,4 +39,6 @@ def load(name_or_folder: str | pathlib.Path, warn: Callable[[str], object] = pri
     exported = export.versions(path)
     if exported:
         return SavedInstrument(exported[max(exported)])
+    if magenta_import.is_original(path):
+        return RunInstrument(magenta_import.read_checkpoint(path))
     raise CheckpointError(f"{path} holds no model: {EXPECTED} was expected.")

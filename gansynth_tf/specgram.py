@@ -18,7 +18,9 @@ from gansynth_tf import spectral
 
 # Those that the networks can train on; a wave is encoded and decoded only.
 SPECGRAMS = ("linear", "mel", "phase", "unwrapped_phase")
-REPRESENTATIONS = (*SPECGRAMS, "wave")
+# The original's data_type "wave": for its networks, a wave is an image one cell wide.
+WAVE_IMAGE = "wave_image"
+REPRESENTATIONS = (*SPECGRAMS, WAVE_IMAGE, "wave")
 OVERLAP = 0.75
 
 
@@ -31,7 +33,8 @@ class SpecgramCodec:
 
     Attributes:
       representation: "linear" (log magnitude and instantaneous frequency), "mel" (the same on
-        the mel scale), "phase", "unwrapped_phase", or "wave".
+        the mel scale), "phase", "unwrapped_phase", "wave", or "wave_image": the wave in both
+        channels of [batch, time, 1, 2], silence before and after it.
       time: frames, a power of two times anything.
       freq: frequency bins, a power of two.
       audio_length: samples of a note.
@@ -56,6 +59,9 @@ class SpecgramCodec:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}.")
         if self.representation == "wave":
             return
+        if self.representation == WAVE_IMAGE:
+            self._check_wave_image()
+            return
         if self.freq < 2 or self.freq & (self.freq - 1):
             raise ValueError(
                 f"The specgram's frequency bins must be a power of two, not {self.freq}."
@@ -65,6 +71,14 @@ class SpecgramCodec:
                 f"audio_length={self.audio_length} does not fit in a specgram of {self.time} "
                 f"frames x {self.freq} bins, which holds at most "
                 f"{self.audio_length + self.padding} samples."
+            )
+
+    def _check_wave_image(self) -> None:
+        margins = self.time - self.audio_length
+        if self.freq != 1 or margins < 0 or margins % 2:
+            raise ValueError(
+                f"data_type={WAVE_IMAGE} needs images of {self.audio_length} samples and an even "
+                f"number more, one cell wide, not {self.time} x {self.freq}."
             )
 
     # --- Sizes ---
@@ -104,6 +118,10 @@ class SpecgramCodec:
             )
         if self.representation == "wave":
             return waves[:, :, tf.newaxis]
+        if self.representation == WAVE_IMAGE:
+            margin = (self.time - self.audio_length) // 2
+            padded = tf.pad(waves, [[0, 0], [margin, margin]])[:, :, tf.newaxis]
+            return spectral.pair(padded, padded)
         padded = tf.pad(waves, [[0, 0], [self.padding, 0]])
         stft = spectral.wave_to_stft(padded, self.frame_length, self.frame_step)
         return self.stfts_to_specgrams(stft[..., 1:])  # [batch, time, freq], without DC
@@ -129,6 +147,9 @@ class SpecgramCodec:
         """Specgrams [batch, time, freq, 2] -> [batch, audio_length] float32."""
         if self.representation == "wave":
             return specgrams[..., 0]
+        if self.representation == WAVE_IMAGE:
+            margin = (self.time - self.audio_length) // 2
+            return specgrams[:, margin : margin + self.audio_length, 0, 0]
         stfts = tf.pad(self.specgrams_to_stfts(specgrams), [[0, 0], [0, 0], [1, 0]])
         waves = spectral.stft_to_wave(stfts, self.frame_length, self.frame_step)
         return waves[:, self.padding :]
@@ -149,6 +170,8 @@ class SpecgramCodec:
 
     def magnitudes_and_phases(self, specgrams: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Specgrams [batch, time, freq, 2] -> linear magnitudes, and channel 1 in linear bins."""
+        if self.representation not in SPECGRAMS:
+            raise ValueError(f"data_type={self.representation} has no magnitudes and phases.")
         log_magnitude, phase = tf.unstack(specgrams, axis=-1)
         if self.representation != "mel":
             return tf.exp(log_magnitude), phase

@@ -235,6 +235,9 @@ class Trainer:
         with checkpoint.fitting(latest.path):
             before = tuple(latest.settings["pitches"]), tuple(latest.settings["counts"])
         notes = latest.settings.get("notes", self.notes.fingerprint)  # older ones do not say it
+        if notes is None:  # an import of which only the pitches are known
+            self._refuse_other_pitches(latest, PitchVocabulary(*before), vocabulary)
+            return
         if before == (vocabulary.pitches, vocabulary.counts) and notes != self.notes.fingerprint:
             raise CheckpointError(
                 f"{latest.path} cannot be used: it was trained on other notes of the same pitches; "
@@ -245,6 +248,16 @@ class Trainer:
                 f"{latest.path} cannot be used: it was trained on {sum(before[1]):,} notes, and "
                 f"these are {sum(vocabulary.counts):,}, or of other pitches; is "
                 f"train_data_path={self.experiment.data.train_data_path} the same data set?"
+            )
+
+    def _refuse_other_pitches(
+        self, latest: checkpoint.Checkpoint, before: PitchVocabulary, now: PitchVocabulary
+    ) -> None:
+        if before.pitches != now.pitches:
+            raise CheckpointError(
+                f"{latest.path} cannot be used: it knows MIDI pitches {before.describe()}, and these "
+                f"notes have {now.describe()}; other notes are taken by --train_data_path, "
+                f"--min_pitch and --max_pitch."
             )
 
     # --- Before the first step ---

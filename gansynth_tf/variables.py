@@ -27,11 +27,16 @@ def network_variables(model: GANSynth) -> dict:
     )
 
 
+def network_arrays(model: GANSynth) -> dict[str, np.ndarray]:
+    """Every variable of networks and normaliser, by name."""
+    arrays = {name: variable.numpy() for name, variable in network_variables(model).items()}
+    return arrays | {"normalizer": model.normalizer.scale_offset.numpy()}
+
+
 def model_arrays(model: GANSynth) -> dict[str, np.ndarray]:
     """Every variable of networks, normaliser and optimizers, by name."""
-    arrays = {name: variable.numpy() for name, variable in network_variables(model).items()}
-    arrays["normalizer"] = model.normalizer.scale_offset.numpy()
-    return arrays | {name: v.numpy() for name, v in _optimizer_variables(model).items()}
+    optimizers = {name: v.numpy() for name, v in _optimizer_variables(model).items()}
+    return network_arrays(model) | optimizers
 
 
 def assign_arrays(variables: dict, arrays: dict) -> None:

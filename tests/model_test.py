@@ -3,17 +3,18 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from naming import assign, discriminator_variables, generator_variables
+from naming import assign
 from networks_test import tiny_config
 
 from gansynth_tf import networks
 from gansynth_tf.losses import LossConfig
+from gansynth_tf.magenta_names import MOVING_AVERAGE as EMA
+from gansynth_tf.magenta_names import discriminator_variables, generator_variables
 from gansynth_tf.model import GANSynth, ModelConfig, PitchVocabulary
 from gansynth_tf.schedule import TrainingSchedule
 from gansynth_tf.specgram import NormalizerConfig, SpecgramCodec
 
 pytestmark = pytest.mark.latest
-EMA = "/ExponentialMovingAverage"
 LEARNING_RATE = 8e-4
 PITCHES = PitchVocabulary(tuple(range(24, 85)), (1,) * 61)
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from naming import assign, discriminator_variables, generator_variables
+from naming import assign
 
 from gansynth_tf import networks
 from gansynth_tf.layers import box_upscale
+from gansynth_tf.magenta_names import discriminator_variables, generator_variables
 from gansynth_tf.networks import NetworkConfig
 from gansynth_tf.schedule import FilterSchedule, ResolutionSchedule
 from gansynth_tf.specgram import Normalizer, NormalizerConfig

@@ -309,6 +309,7 @@ def installed(built, tmp_path_factory) -> pathlib.Path:
         ["gansynth_train", "--helpshort"],
         ["gansynth_data", "inspect", "--helpshort"],
         ["gansynth_generate", "--helpshort"],
+        ["gansynth_import", "--helpshort"],
         ["gansynth_quickstart", "--helpshort"],
         ["gansynth_export", "--helpshort"],
         ["gansynth_supervise", "--helpshort"],

@@ -134,6 +134,20 @@ def test_wave_representation_is_the_wave():
     np.testing.assert_array_equal(codec.specgrams_to_waves(specgrams), waves)
 
 
+def test_a_wave_as_an_image_is_padded_on_both_sides():
+    codec = SpecgramCodec("wave_image", 104, 1, audio_length=100)
+    waves = np.random.default_rng(0).standard_normal((3, 100)).astype(np.float32)
+    images = codec.waves_to_specgrams(waves).numpy()
+    assert images.shape == (3, *codec.specgram_shape) == (3, 104, 1, 2)
+    np.testing.assert_array_equal(
+        images, np.pad(waves, [[0, 0], [2, 2]])[:, :, None, None] * [1, 1]
+    )
+    np.testing.assert_array_equal(codec.specgrams_to_waves(images), waves)
+    for time, freq in ((98, 1), (103, 1), (104, 2)):
+        with pytest.raises(ValueError, match="data_type=wave_image needs images of 100 samples"):
+            SpecgramCodec("wave_image", time, freq, audio_length=100)
+
+
 @pytest.mark.parametrize("representation", ["linear", "mel", "phase", "unwrapped_phase"])
 def test_same_in_every_place(representation, tmp_path):
     """Eagerly, in tf.data, in tf.function with an unknown batch and in a SavedModel."""

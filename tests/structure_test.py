@@ -37,7 +37,7 @@ LAYERS = (
     | {"data.splitting", "data.tfrecords", "data.trimming", "data.walking"}
     | {"data.workers"}
     | {"music", "pictures"},
-    {"model", "costs", "variables", "player"}
+    {"model", "costs", "variables", "player", "magenta_names"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"}
     | {"evaluation.soundfont_range"},
     {
@@ -51,6 +51,7 @@ LAYERS = (
         "matching",
     }
     | {"converters", "export", "loading", "model_card", "portable", "saved_instrument"}
+    | {"magenta_import"}
     | {"signatures", "warmup"}
     | {"distribution", "execution", "inspection"},
     {"config", "report", "quickstart"}
@@ -59,6 +60,7 @@ LAYERS = (
         "cli.command",
         "cli.export",
         "cli.generate",
+        "cli.import_model",
         "cli.narrator",
         "cli.quickstart",
         "cli.train",
