@@ -36,7 +36,7 @@ LAYERS = (
     }
     | {"data.splitting", "data.tfrecords", "data.trimming", "data.walking"}
     | {"data.workers"}
-    | {"music", "pictures"},
+    | {"midi", "mixing", "music", "notelist", "pictures", "sustain"},
     {"model", "costs", "variables"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"}
     | {"evaluation.soundfont_range"},
