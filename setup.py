@@ -64,6 +64,9 @@ EXTRAS_REQUIRE = {
     # and for an older protobuf than TensorFlow 2.20 and newer resolve to; it leaves out
     # google-crc32c, without which it reads no TFRecord, and TFDS importlib_resources.
     "beam": ["apache-beam>=2.77,<3", "google-crc32c>=1.5", "importlib_resources>=6"],
+    # `gansynth_export --onnx`. onnx 1.19 asks for a newer ml_dtypes than TensorFlow 2.16 allows,
+    # and pip does not see it: constraints/full.txt holds 1.18.
+    "onnx": ["tf2onnx>=1.17,<2", "onnx>=1.17"],
     # Everything that the Makefile, the tests and a release use.
     "dev": [
         "build>=1.2",
@@ -112,6 +115,7 @@ setup(
             "gansynth_supervise=gansynth_tf.cli.supervise:run",
             "gansynth_data=gansynth_tf.cli.data:run",
             "gansynth_generate=gansynth_tf.cli.generate:run",
+            "gansynth_export=gansynth_tf.cli.export:run",
             "gansynth_quickstart=gansynth_tf.cli.quickstart:run",
         ],
     },

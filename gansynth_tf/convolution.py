@@ -9,8 +9,10 @@ TensorFlow's own are used.
 Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (F(2 x 2, 3 x 3)).
 """
 
+import contextlib
+import contextvars
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +29,28 @@ _WINOGRAD_KERNEL = np.array(
 )
 
 
+_STANDARD_GRADIENTS = contextvars.ContextVar("standard_gradients", default=False)
+
+
+@contextlib.contextmanager
+def standard_gradients() -> Iterator[None]:
+    """Within it, graphs are traced with TensorFlow's own gradients only.
+
+    For graphs that are saved: gradients of our own would be saved beside them, each of them twice,
+    and complained of when they are loaded.
+    """
+    token = _STANDARD_GRADIENTS.set(True)
+    try:
+        yield
+    finally:
+        _STANDARD_GRADIENTS.reset(token)
+
+
+def gradients_are_standard() -> bool:
+    """Whether this is within ``standard_gradients``."""
+    return _STANDARD_GRADIENTS.get()
+
+
 def conv2d(x: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, int]) -> tf.Tensor:
     """Cross-correlation with zeros around the image, differentiable any number of times.
 
@@ -38,7 +62,8 @@ def conv2d(x: tf.Tensor, kernel: tf.Tensor, padding: tuple[int, int]) -> tf.Tens
     Returns:
       [batch, time + 2 padding - rows + 1, freq + 2 padding - columns + 1, filters].
     """
-    if x.dtype != tf.float32 or tf.config.list_logical_devices("GPU"):
+    is_fast = x.dtype != tf.float32 or tf.config.list_logical_devices("GPU")
+    if is_fast or gradients_are_standard():
         return _convolve(x, kernel, padding)
 
     @tf.custom_gradient

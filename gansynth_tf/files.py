@@ -198,3 +198,11 @@ def remove_temporaries(folder: PathLike, *names: str) -> None:
         pattern = f".{name.stem}.{token}{name.suffix}"
         for left in glob.glob(pattern, root_dir=folder, include_hidden=True):
             pathlib.Path(folder, left).unlink(missing_ok=True)
+
+
+def size_of(path: PathLike) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    path = pathlib.Path(path)
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

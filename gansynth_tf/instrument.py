@@ -1,11 +1,14 @@
-"""A trained model to play: the averaged generator of a run, and the inversion to waves.
+"""A trained model to play: NumPy in and out, whatever it was loaded from.
 
-Neither data set nor discriminator nor optimizer is needed or loaded.
+``loading.load`` gives one over a run, an export or an original's checkpoint. Neither data set nor
+discriminator nor optimizer is needed or loaded.
 """
 
+import abc
 import math
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,55 +17,124 @@ from gansynth_tf import checkpoint, networks
 from gansynth_tf.checkpoint import Checkpoint, CheckpointError
 from gansynth_tf.execution import ExecutionConfig
 from gansynth_tf.experiment import Experiment
-from gansynth_tf.layers import box_upscale
 from gansynth_tf.model import PitchVocabulary, latents_from_seed
-from gansynth_tf.specgram import Normalizer
+from gansynth_tf.player import Player, interpolate_latents, latents_of_seeds
+from gansynth_tf.specgram import Normalizer, SpecgramCodec
 from gansynth_tf.training import CHECKPOINT_FOLDER
 from gansynth_tf.variables import assign_arrays, named_variables, normalizer_numbers
 
 BATCH = 16
 
 
-class Instrument:
-    """Latents and pitches -> notes, by the moving average of a run's generator."""
+class Generated(NamedTuple):
+    """Notes that were drawn: waves [n, samples] and their latents [n, latent]."""
 
-    def __init__(self, saved: Checkpoint):
-        """Raises CheckpointError where the checkpoint is not that of such a model."""
-        self.path = saved.path
-        with checkpoint.fitting(saved.path):
-            self._restore(saved)
-        self._specgrams = tf.function(self._make_specgrams, reduce_retracing=True)
-        self._waves = tf.function(self.codec.specgrams_to_waves, reduce_retracing=True)
+    waves: np.ndarray
+    latents: np.ndarray
 
-    def _restore(self, saved: Checkpoint) -> None:
-        experiment = Experiment.from_values(saved.settings["values"])
-        self.experiment = experiment
-        ExecutionConfig().set_up()  # notes are played in float32, whatever they were trained in
-        self.vocabulary = PitchVocabulary(
-            tuple(saved.settings["pitches"]), tuple(saved.settings["counts"])
-        )
-        self.config = experiment.model_config(self.vocabulary)
-        self.codec = self.config.codec
-        self.sample_rate = self.codec.sample_rate
-        self.audio_length = self.codec.audio_length
-        self.pitches = self.vocabulary.pitches
-        self.latent_size = self.config.networks.latent_vector_size
-        self.stage = experiment.schedule.stage(saved.state.stage)
-        self.state = saved.state
-        normalizer = Normalizer(normalizer_numbers(self.config, saved.arrays))
-        self.generator = networks.make_generator(self.config.networks, normalizer, seed=0)
-        assign_arrays(named_variables(self.generator, "ema_generator"), saved.arrays)
-        self.fade = None
-        if self.stage.is_transition:
-            self.fade = np.float32(
-                experiment.schedule.fade(self.stage, saved.state.images, saved.state.seconds)
-            )
 
-    def _make_specgrams(self, latents: np.ndarray, one_hots: tf.Tensor):
-        blocks, config = self.stage.num_blocks, self.config.networks
-        specgrams = self.generator(latents, one_hots, num_blocks=blocks, fade=self.fade)
-        working = config.working_block(blocks, self.generator.normalizer.by_frequency)
-        return box_upscale(specgrams, config.resolutions.shrink(working))
+class Instrument(abc.ABC):
+    """Latents and pitches -> notes.
+
+    Attributes:
+      path: what it was loaded from.
+      codec: waves <-> specgrams.
+      sample_rate: samples a second.
+      audio_length: samples of a note.
+      vocabulary, pitches: the MIDI pitches that it knows.
+      latent_size: dimensions of a latent, which is a timbre.
+      description: which state of the training its notes come from, in words.
+    """
+
+    def __init__(
+        self,
+        path: pathlib.Path,
+        codec: SpecgramCodec,
+        vocabulary: PitchVocabulary,
+        latent_size: int,
+        description: str,
+    ):
+        self.path = path
+        self.codec = codec
+        self.sample_rate = codec.sample_rate
+        self.audio_length = codec.audio_length
+        self.vocabulary = vocabulary
+        self.pitches = vocabulary.pitches
+        self.latent_size = latent_size
+        self.description = description
+        self._analyze = tf.function(codec.waves_to_specgrams, reduce_retracing=True)
+
+    # --- What differs by what it stands on ---
+
+    @abc.abstractmethod
+    def _specgrams(self, latents: tf.Tensor, pitches: tf.Tensor) -> tf.Tensor:
+        """[n, latent] float32 and known pitches [n] int32 -> [n, time, freq, 2]."""
+
+    @abc.abstractmethod
+    def _waves(self, specgrams: tf.Tensor) -> tf.Tensor:
+        """[n, time, freq, 2] float32 -> [n, samples]."""
+
+    @abc.abstractmethod
+    def differentiable(self, latents: tf.Tensor, pitches: tf.Tensor) -> tf.Tensor:
+        """[n, latent] float32 and known pitches [n] int32 -> waves [n, samples], under a tape."""
+
+    # --- Notes ---
+
+    def latents(self, seed: int, count: int) -> np.ndarray:
+        """``count`` latents [count, latent] drawn together by one seed."""
+        return latents_from_seed(seed, count, self.latent_size)
+
+    def latents_of(self, seeds: Sequence[int]) -> np.ndarray:
+        """A latent [latent] for each of the seeds [n], as ``generate`` draws it."""
+        seeds = _whole_numbers("seeds", seeds)
+        return latents_of_seeds(tf.constant(seeds), self.latent_size).numpy()
+
+    def generate(self, pitches: Sequence[int], seeds: int | Sequence[int] = 0) -> Generated:
+        """Notes of MIDI pitches [n]; each depends on its own pitch and seed alone.
+
+        Args:
+          seeds: one for all, which gives them one timbre, or [n].
+
+        Raises:
+          ValueError: a pitch that the model does not know, or not as many seeds.
+        """
+        pitches = np.atleast_1d(pitches)
+        seeds = np.broadcast_to(seeds, len(pitches)) if np.ndim(seeds) == 0 else seeds
+        if len(seeds) != len(pitches):
+            raise ValueError(f"seeds must be one, or one for each of {len(pitches)} pitches.")
+        latents = self.latents_of(seeds)
+        return Generated(self.synthesize(latents, pitches), latents)
+
+    def synthesize(self, latents: np.ndarray, pitches: Sequence[int]) -> np.ndarray:
+        """Latents [n, latent] and MIDI pitches [n] -> waves [n, samples]; peaks may exceed 1."""
+        return self.invert(self.specgrams(latents, pitches))
+
+    def interpolate(
+        self,
+        start: np.ndarray,
+        end: np.ndarray,
+        amount: Sequence[float],
+        pitches: int | Sequence[int],
+    ) -> np.ndarray:
+        """Notes [n, samples] on the arc from one timbre to another.
+
+        Args:
+          start, end: latents [latent] or [n, latent].
+          amount: [n]; 0 is ``start``, 1 is ``end``.
+          pitches: one for all, or [n].
+
+        Raises:
+          ValueError: shapes that do not fit, an amount outside of 0 to 1, or an unknown pitch.
+        """
+        amount = np.atleast_1d(np.asarray(amount, np.float32))
+        if not ((amount >= 0) & (amount <= 1)).all():
+            raise ValueError("amount must be numbers from 0 to 1.")
+        shape = (len(amount), self.latent_size)
+        ends = [np.broadcast_to(np.asarray(end, np.float32), shape) for end in (start, end)]
+        latents = interpolate_latents(*map(tf.constant, ends), tf.constant(amount)).numpy()
+        return self.synthesize(latents, np.broadcast_to(pitches, len(amount)))
+
+    # --- Specgrams ---
 
     def specgrams(
         self, latents: np.ndarray, pitches: Sequence[int], least_batch: int = 1
@@ -74,7 +146,8 @@ class Instrument:
             it; with less, few notes take less time, and rounding depends on how many they are.
 
         Raises:
-          ValueError: a pitch that the model does not know, or latents of another shape.
+          ValueError: a pitch that the model does not know, or latents of another shape or that
+            are not finite.
         """
         latents = np.asarray(latents, np.float32)
         if latents.shape != (len(pitches), self.latent_size):
@@ -82,27 +155,97 @@ class Instrument:
                 f"latents must have shape [{len(pitches)}, {self.latent_size}], "
                 f"not {list(latents.shape)}."
             )
-        labels = self.vocabulary.labels(pitches)
-        one_hots = np.eye(len(self.vocabulary.pitches), dtype=np.float32)[labels]
-        return _in_batches(self._specgrams, least_batch, latents, one_hots)
+        if not np.isfinite(latents).all():
+            raise ValueError("latents must be finite numbers.")
+        self.vocabulary.labels(pitches)  # raises where one is unknown
+        return _in_batches(self._specgrams, least_batch, latents, np.asarray(pitches, np.int32))
 
     def invert(self, specgrams: np.ndarray, least_batch: int = 1) -> np.ndarray:
-        """Specgrams [n, time, freq, 2] -> waves [n, samples]; ``least_batch`` as above."""
-        return _in_batches(self._waves, least_batch, np.asarray(specgrams, np.float32))
+        """Specgrams [n, time, freq, 2] -> waves [n, samples]; ``least_batch`` as above.
 
-    def synthesize(self, latents: np.ndarray, pitches: Sequence[int]) -> np.ndarray:
-        """Latents [n, latent] and MIDI pitches [n] -> waves [n, samples]; peaks may exceed 1."""
-        return self.invert(self.specgrams(latents, pitches))
+        Raises:
+          ValueError: specgrams of another shape.
+        """
+        specgrams = np.asarray(specgrams, np.float32)
+        if specgrams.shape[1:] != self.codec.specgram_shape:
+            sizes = ", ".join(map(str, self.codec.specgram_shape))
+            raise ValueError(
+                f"specgrams must have shape [n, {sizes}], not {list(specgrams.shape)}."
+            )
+        return _in_batches(self._waves, least_batch, specgrams)
 
-    def latents(self, seed: int, count: int) -> np.ndarray:
-        """``count`` latents drawn by seed."""
-        return latents_from_seed(seed, count, self.latent_size)
+    def analyze(self, waves: np.ndarray) -> np.ndarray:
+        """Waves [n, samples] -> specgrams [n, time, freq, 2].
 
-    def describe_stage(self) -> str:
-        """Which stage the notes come from, in words."""
-        time, freq = self.config.networks.resolutions.resolution(self.stage.num_blocks)
-        last = self.experiment.schedule.total_num_stages - 1
-        return f"stage {self.stage.index} of 0-{last} ({self.stage.kind}), {time} x {freq}"
+        Raises:
+          ValueError: waves that are not ``audio_length`` samples long.
+        """
+        waves = np.asarray(waves, np.float32)
+        if waves.ndim != 2 or waves.shape[1] != self.audio_length:
+            raise ValueError(
+                f"waves must have shape [n, {self.audio_length}], not {list(waves.shape)}."
+            )
+        return _in_batches(self._analyze, 1, waves)
+
+
+class RunInstrument(Instrument):
+    """Played by the moving average of a run's generator, out of one of its checkpoints."""
+
+    def __init__(self, saved: Checkpoint):
+        """Raises CheckpointError where the checkpoint is not that of such a model."""
+        with checkpoint.fitting(saved.path):
+            self._restore(saved)
+
+    def _restore(self, saved: Checkpoint) -> None:
+        experiment = Experiment.from_values(saved.settings["values"])
+        self.experiment = experiment
+        self.state = saved.state
+        self.settings = saved.settings
+        ExecutionConfig().set_up()  # notes are played in float32, whatever they were trained in
+        vocabulary = PitchVocabulary(
+            tuple(saved.settings["pitches"]), tuple(saved.settings["counts"])
+        )
+        config = experiment.model_config(vocabulary)
+        self.stage = experiment.schedule.stage(saved.state.stage)
+        normalizer = Normalizer(normalizer_numbers(config, saved.arrays))
+        generator = networks.make_generator(config.networks, normalizer, seed=0)
+        assign_arrays(named_variables(generator, "ema_generator"), saved.arrays)
+        fade = None
+        if self.stage.is_transition:
+            fade = experiment.schedule.fade(self.stage, saved.state.images, saved.state.seconds)
+            fade = np.float32(fade)
+        self.player = Player(config, generator, self.stage.num_blocks, fade)
+        time, freq = config.networks.resolutions.resolution(self.stage.num_blocks)
+        last = experiment.schedule.total_num_stages - 1
+        super().__init__(
+            saved.path,
+            config.codec,
+            vocabulary,
+            config.networks.latent_vector_size,
+            f"stage {self.stage.index} of 0-{last} ({self.stage.kind}), {time} x {freq}",
+        )
+        self._played = tf.function(self.player.specgrams, reduce_retracing=True)
+        self._inverted = tf.function(self.codec.specgrams_to_waves, reduce_retracing=True)
+
+    def _specgrams(self, latents: tf.Tensor, pitches: tf.Tensor) -> tf.Tensor:
+        return self._played(latents, self.player.labels(pitches))
+
+    def _waves(self, specgrams: tf.Tensor) -> tf.Tensor:
+        return self._inverted(specgrams)
+
+    def differentiable(self, latents: tf.Tensor, pitches: tf.Tensor) -> tf.Tensor:
+        return self.player.waves(latents, self.player.labels(pitches))
+
+
+def _whole_numbers(name: str, values: Sequence[int]) -> np.ndarray:
+    """[n] int32; raises ValueError for anything else."""
+    values = np.asarray(values)
+    limits = np.iinfo(np.int32)
+    if values.ndim != 1 or (values.size and values.dtype.kind not in "iu"):
+        raise ValueError(f"{name} must be whole numbers [n], not {values.dtype} {values.shape}.")
+    if values.size and not limits.min <= values.min() <= values.max() <= limits.max:
+        raise ValueError(f"{name} must be from {limits.min} to {limits.max}.")
+    return values.astype(np.int32)
 
 
 def _in_batches(function: Callable[..., tf.Tensor], least: int, *arrays: np.ndarray) -> np.ndarray:
@@ -117,11 +260,11 @@ def _in_batches(function: Callable[..., tf.Tensor], least: int, *arrays: np.ndar
         size = max(least, 2 ** math.ceil(math.log2(len(parts[0]))))
         padding = size - len(parts[0])
         padded = [np.concatenate([part, np.repeat(part[-1:], padding, 0)]) for part in parts]
-        results.append(function(*padded).numpy()[: len(parts[0])])
+        results.append(function(*map(tf.constant, padded)).numpy()[: len(parts[0])])
     return np.concatenate(results)
 
 
-def load_run(path: str | pathlib.Path, warn: Callable[[str], object] = print) -> Instrument:
+def load_run(path: str | pathlib.Path, warn: Callable[[str], object] = print) -> RunInstrument:
     """The newest readable checkpoint of a run folder, ready to play.
 
     Raises:
@@ -131,4 +274,4 @@ def load_run(path: str | pathlib.Path, warn: Callable[[str], object] = print) ->
     saved = checkpoint.load_latest(path / CHECKPOINT_FOLDER, warn)
     if saved is None:
         raise CheckpointError(f"{path} holds no checkpoint: a run folder was expected.")
-    return Instrument(saved)
+    return RunInstrument(saved)

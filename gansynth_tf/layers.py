@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from gansynth_tf.convolution import conv2d
+from gansynth_tf.convolution import conv2d, gradients_are_standard
 
 HE_GAIN = 2.0**0.5
 LEAKY_SLOPE = 0.2
@@ -86,9 +86,13 @@ def global_variance(x: tf.Tensor) -> tf.Tensor:
     return replicas.all_reduce("MEAN", tf.reduce_mean(squares, axis=1))
 
 
-@tf.custom_gradient
 def leaky_relu(x: tf.Tensor) -> tf.Tensor:
     """max(x, 0.2 x)."""
+    return tf.nn.leaky_relu(x, LEAKY_SLOPE) if gradients_are_standard() else _lean_leaky_relu(x)
+
+
+@tf.custom_gradient
+def _lean_leaky_relu(x: tf.Tensor):
     y = tf.nn.leaky_relu(x, LEAKY_SLOPE)
 
     @tf.custom_gradient

@@ -18,7 +18,6 @@ import numpy as np
 import tensorflow as tf
 
 from gansynth_tf import losses, networks
-from gansynth_tf.layers import box_upscale
 from gansynth_tf.losses import DiscriminatorLosses, GeneratorLosses, LossConfig
 from gansynth_tf.networks import NetworkConfig, StageEncoder
 from gansynth_tf.schedule import Stage
@@ -484,10 +483,9 @@ class GANSynth(keras.Model):
         self, latents: tf.Tensor, labels: tf.Tensor, fade: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Latents [batch, latent], labels [batch] int -> full-size specgrams, averaged weights."""
-        blocks, config = self.num_blocks, self.config.networks
-        specgrams = self.ema_generator(latents, self._one_hot(labels), num_blocks=blocks, fade=fade)
-        working = config.working_block(blocks, self.normalizer.by_frequency)
-        return box_upscale(specgrams, config.resolutions.shrink(working))
+        return self.ema_generator.full_size(
+            latents, self._one_hot(labels), num_blocks=self.num_blocks, fade=fade
+        )
 
     def sample(
         self, latents: tf.Tensor, labels: tf.Tensor, fade: tf.Tensor | None = None

@@ -211,6 +211,19 @@ class Generator(keras.Model):
         normalized = box_upscale(normalized, resolutions.step(working - num_blocks))
         return self.normalizer.denormalize(normalized)
 
+    def full_size(
+        self,
+        latents: tf.Tensor,
+        labels: tf.Tensor,
+        *,
+        num_blocks: int,
+        fade: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """As a call, but [batch, time, freq, 2] of the last block's resolution."""
+        specgrams = self(latents, labels, num_blocks=num_blocks, fade=fade)
+        working = self.config.working_block(num_blocks, self.normalizer.by_frequency)
+        return box_upscale(specgrams, self.config.resolutions.shrink(working))
+
     def outputs(
         self, latents: tf.Tensor, labels: tf.Tensor, num_blocks: int, fading: bool
     ) -> list[tf.Tensor]:

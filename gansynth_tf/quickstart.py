@@ -11,7 +11,7 @@ from gansynth_tf.data import pipeline, sources
 from gansynth_tf.evaluation.pitch_tracking import pitch_share
 from gansynth_tf.evaluation.timbre import timbre_spread
 from gansynth_tf.files import remove_temporaries
-from gansynth_tf.instrument import Instrument, load_run
+from gansynth_tf.instrument import RunInstrument, load_run
 from gansynth_tf.music import slerp
 from gansynth_tf.report import Figures, NoteGroup, NoteItem, QuickstartReport, TrainingSummary
 
@@ -28,7 +28,7 @@ def write_results(run_dir: pathlib.Path, say: Callable[[str], object] = print) -
     """Writes notes, pictures, report.html and report.json into the run folder."""
     run_dir = pathlib.Path(run_dir)
     instrument = load_run(run_dir, say)
-    say(f"Playing {instrument.describe_stage()}.")
+    say(f"Playing {instrument.description}.")
     groups = [
         _scale(instrument, run_dir),
         _chords(instrument, run_dir),
@@ -41,7 +41,7 @@ def write_results(run_dir: pathlib.Path, say: Callable[[str], object] = print) -
     page = QuickstartReport(
         title="GANSynth quickstart",
         stage_index=instrument.stage.index,
-        stage_description=instrument.describe_stage(),
+        stage_description=instrument.description,
         settings=instrument.experiment.values,
         training=_training(instrument, run_dir, rows),
         figures=figures,
@@ -55,7 +55,7 @@ def write_results(run_dir: pathlib.Path, say: Callable[[str], object] = print) -
 # --- Measures ---
 
 
-def measure(instrument: Instrument, count: int, say: Callable[[str], object]) -> Figures:
+def measure(instrument: RunInstrument, count: int, say: Callable[[str], object]) -> Figures:
     """Pitch and timbre of ``count`` notes of the model, and of as many real ones, or all.
 
     The real notes go through the same encoding and decoding, so that what the codec loses is
@@ -84,12 +84,14 @@ def measure(instrument: Instrument, count: int, say: Callable[[str], object]) ->
     )
 
 
-def _data_set(instrument: Instrument):
+def _data_set(instrument: RunInstrument):
     codec = instrument.codec
     return sources.load_notes(instrument.experiment.data, codec.sample_rate, codec.audio_length)
 
 
-def _training(instrument: Instrument, run_dir: pathlib.Path, rows: list[dict]) -> TrainingSummary:
+def _training(
+    instrument: RunInstrument, run_dir: pathlib.Path, rows: list[dict]
+) -> TrainingSummary:
     last = [row for row in rows if row.get("stage") == instrument.stage.index]
     speeds = [row["images_per_second"] for row in last if "images_per_second" in row]
     return TrainingSummary(
@@ -108,18 +110,18 @@ def _modified(path: pathlib.Path) -> datetime.datetime:
 # --- Notes to hear ---
 
 
-def _center(instrument: Instrument) -> int:
+def _center(instrument: RunInstrument) -> int:
     """A pitch in the middle of the vocabulary, with an octave above it."""
     pitches = instrument.pitches
     return pitches[max((len(pitches) - 1) // 2 - 6, 0)]
 
 
-def _known(instrument: Instrument, pitches: Sequence[int]) -> np.ndarray:
+def _known(instrument: RunInstrument, pitches: Sequence[int]) -> np.ndarray:
     return np.array([pitch for pitch in pitches if pitch in instrument.pitches])
 
 
 def _play(
-    instrument: Instrument,
+    instrument: RunInstrument,
     run_dir: pathlib.Path,
     folder: str,
     latents: np.ndarray,
@@ -133,7 +135,7 @@ def _play(
 
 
 def _write(
-    instrument: Instrument,
+    instrument: RunInstrument,
     run_dir: pathlib.Path,
     folder: str,
     waves: np.ndarray,
@@ -155,7 +157,7 @@ def _write(
     return items
 
 
-def _scale(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
+def _scale(instrument: RunInstrument, run_dir: pathlib.Path) -> NoteGroup:
     pitches = _known(instrument, [_center(instrument) + step for step in SCALE_STEPS])
     latents = np.repeat(instrument.latents(SEED, 1), len(pitches), axis=0)
     labels = [f"MIDI {pitch}" for pitch in pitches]
@@ -163,7 +165,7 @@ def _scale(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
     return NoteGroup("A scale", "One timbre on the pitches of a major scale.", items)
 
 
-def _chords(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
+def _chords(instrument: RunInstrument, run_dir: pathlib.Path) -> NoteGroup:
     """Chords of one timbre, mixed; a chord's picture is that of the mixture."""
     root, codec = _center(instrument), instrument.codec
     waves, labels = [], []
@@ -179,7 +181,7 @@ def _chords(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
     return NoteGroup("Chords", "Notes of the same timbre, sounding together.", items)
 
 
-def _interpolation(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
+def _interpolation(instrument: RunInstrument, run_dir: pathlib.Path) -> NoteGroup:
     start, end = instrument.latents(SEED + 1, 2)
     amounts = np.linspace(0.0, 1.0, INTERPOLATION_NOTES)
     pitches = np.full(INTERPOLATION_NOTES, _center(instrument))
@@ -189,7 +191,7 @@ def _interpolation(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
     return NoteGroup("From one timbre to another", "One pitch, along an arc of latents.", items)
 
 
-def _real_notes(instrument: Instrument, run_dir: pathlib.Path) -> NoteGroup:
+def _real_notes(instrument: RunInstrument, run_dir: pathlib.Path) -> NoteGroup:
     reals = pipeline.sample_notes(_data_set(instrument), 8, SEED)
     specgrams = instrument.codec.waves_to_specgrams(reals.waves()).numpy()
     labels = [f"MIDI {pitch}" for pitch in reals.pitches]

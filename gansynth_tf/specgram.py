@@ -135,21 +135,28 @@ class SpecgramCodec:
 
     def specgrams_to_stfts(self, specgrams: tf.Tensor) -> tf.Tensor:
         """Specgrams [batch, time, freq, 2] -> [batch, time, freq] complex, without DC."""
-        log_magnitude, phase = tf.unstack(specgrams, axis=-1)
-        if self.representation == "mel":
-            to_linear = spectral.mel_to_linear(self.freq, self.sample_rate)
-            power = to_linear.apply(tf.exp(log_magnitude))
-            # The original's exp(0.5 * log(power)), its epsilon included.
-            magnitude = tf.sqrt(power + spectral.LOG_EPSILON)
-            # Whole turns between frames do not matter to the cosine: no need to wrap.
-            phase = to_linear.apply(phase)
-        else:
-            magnitude = tf.exp(log_magnitude)
-        if self.representation in ("linear", "mel"):
+        magnitude, phase = self.magnitudes_and_phases(specgrams)
+        if self.accumulates:
             phase = spectral.accumulate_half_turns(phase)
         else:
             phase = spectral.wrap_half_turns(phase)
         return spectral.polar_to_rect(magnitude, math.pi * phase)
+
+    @property
+    def accumulates(self) -> bool:
+        """Whether the phase is the running sum of channel 1."""
+        return self.representation in ("linear", "mel")
+
+    def magnitudes_and_phases(self, specgrams: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Specgrams [batch, time, freq, 2] -> linear magnitudes, and channel 1 in linear bins."""
+        log_magnitude, phase = tf.unstack(specgrams, axis=-1)
+        if self.representation != "mel":
+            return tf.exp(log_magnitude), phase
+        to_linear = spectral.mel_to_linear(self.freq, self.sample_rate)
+        power = to_linear.apply(tf.exp(log_magnitude))
+        # The original's exp(0.5 * log(power)), its epsilon included. Whole turns between frames
+        # do not matter to the cosine: the phase needs no wrapping.
+        return tf.sqrt(power + spectral.LOG_EPSILON), to_linear.apply(phase)
 
 
 # --- Normaliser ---

@@ -8,7 +8,7 @@ from experiments import small_experiment
 
 from gansynth_tf import checkpoint, files, generation, pictures, wavfiles
 from gansynth_tf.checkpoint import CheckpointError
-from gansynth_tf.instrument import Instrument
+from gansynth_tf.instrument import RunInstrument
 from gansynth_tf.training import CHECKPOINT_FOLDER, Trainer
 
 pytestmark = pytest.mark.latest
@@ -23,7 +23,7 @@ def saved(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def instrument(saved):
-    return Instrument(saved)
+    return RunInstrument(saved)
 
 
 def write(instrument, folder, pitches, seed=1):
@@ -53,7 +53,7 @@ def test_a_model_without_finite_notes_destroys_nothing(instrument, saved, tmp_pa
     before = contents(tmp_path)
     name = "ema_generator/generator_block_1_conv1/kernel"
     spoilt = saved.arrays | {name: np.nan * saved.arrays[name]}
-    broken = Instrument(dataclasses.replace(saved, arrays=spoilt))
+    broken = RunInstrument(dataclasses.replace(saved, arrays=spoilt))
     with pytest.raises(CheckpointError, match=f"{saved.path.name} cannot be played"):
         write(broken, tmp_path, [62])
     assert contents(tmp_path) == before

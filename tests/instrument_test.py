@@ -8,7 +8,7 @@ from experiments import small_experiment
 
 from gansynth_tf import checkpoint
 from gansynth_tf.checkpoint import CheckpointError
-from gansynth_tf.instrument import Instrument, load_run
+from gansynth_tf.instrument import RunInstrument, load_run
 from gansynth_tf.training import CHECKPOINT_FOLDER, Trainer
 
 pytestmark = pytest.mark.latest
@@ -78,7 +78,7 @@ BLOCK = "ema_generator/generator_block_1_conv1/kernel"
 )
 def test_a_checkpoint_of_something_else_is_named(saved, wrong, message):
     with pytest.raises(CheckpointError, match=f"{saved.path.name} cannot be used: ") as caught:
-        Instrument(dataclasses.replace(saved, **wrong(saved)))
+        RunInstrument(dataclasses.replace(saved, **wrong(saved)))
     assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 

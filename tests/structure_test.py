@@ -37,13 +37,23 @@ LAYERS = (
     | {"data.splitting", "data.tfrecords", "data.trimming", "data.walking"}
     | {"data.workers"}
     | {"midi", "mixing", "music", "notelist", "pictures", "sustain"},
-    {"model", "costs", "variables"}
+    {"model", "costs", "variables", "player"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"}
     | {"evaluation.soundfont_range"},
     {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"}
+    | {"converters", "export", "loading", "model_card", "portable", "saved_instrument"}
+    | {"signatures", "warmup"}
     | {"distribution", "execution", "inspection"},
     {"config", "report", "quickstart"}
-    | {"cli", "cli.command", "cli.generate", "cli.narrator", "cli.quickstart", "cli.train"}
+    | {
+        "cli",
+        "cli.command",
+        "cli.export",
+        "cli.generate",
+        "cli.narrator",
+        "cli.quickstart",
+        "cli.train",
+    }
     | {"cli.supervise"}
     | {"cli.data", "cli.inspect_data", "cli.progress"}
     | {"cli.import_folder", "cli.prepare_nsynth", "cli.render_soundfont"},

@@ -10,7 +10,12 @@ from gansynth_tf.wording import counted
 
 
 def _define(values: flags.FlagValues):
-    flags.DEFINE_string("model", None, "Run folder of a trained model.", flag_values=values)
+    flags.DEFINE_string(
+        "model",
+        None,
+        "Trained model: a run folder, a checkpoint's file, or an export.",
+        flag_values=values,
+    )
     flags.DEFINE_string("output_dir", None, "Folder for the notes.", flag_values=values)
     flags.DEFINE_list("pitches", None, "MIDI pitches, such as 60,64,67.", flag_values=values)
     flags.DEFINE_integer(
@@ -31,7 +36,7 @@ def _generate(values: flags.FlagValues) -> int:
     from gansynth_tf import generation
     from gansynth_tf.checkpoint import CheckpointError
     from gansynth_tf.config import UserError
-    from gansynth_tf.instrument import load_run
+    from gansynth_tf.loading import load
 
     for name in ("model", "output_dir"):
         if not values[name].value:
@@ -41,7 +46,7 @@ def _generate(values: flags.FlagValues) -> int:
     pitches = _pitches(values.pitches)
     check_folder("output_dir", values.output_dir, is_written=True)
     try:
-        instrument = load_run(values.model)
+        instrument = load(values.model)
         pitches = pitches or [instrument.pitches[len(instrument.pitches) // 2]]
         try:
             instrument.vocabulary.labels(pitches)
@@ -59,7 +64,7 @@ def _generate(values: flags.FlagValues) -> int:
         raise UserError(
             f"--output_dir={values.output_dir}: {error.filename} {error.strerror}."
         ) from error
-    print(f"{counted(len(files), 'note')} of {instrument.describe_stage()} in {values.output_dir}.")
+    print(f"{counted(len(files), 'note')} of {instrument.description} in {values.output_dir}.")
     return 0
 
 
