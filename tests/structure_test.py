@@ -36,13 +36,13 @@ LAYERS = (
     }
     | {"data.splitting", "data.tfrecords", "data.trimming", "data.walking"}
     | {"data.workers"}
-    | {"midi", "mixing", "music", "notelist", "pictures", "sustain"},
+    | {"midi", "mixing", "music", "notelist", "pictures", "sustain", "timbres"},
     {"model", "costs", "variables", "player"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"}
     | {"evaluation.soundfont_range"},
     {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"}
     | {"converters", "export", "loading", "model_card", "portable", "saved_instrument"}
-    | {"signatures", "warmup"}
+    | {"performance", "signatures", "warmup"}
     | {"distribution", "execution", "inspection"},
     {"config", "report", "quickstart"}
     | {
