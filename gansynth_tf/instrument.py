@@ -139,9 +139,7 @@ class Instrument(abc.ABC):
         self,
         midi: object,
         timbres: np.ndarray | None = None,
-        *,
         seed: int = 1,
-        secs_per_instrument: float | None = None,
         config: PerformanceConfig = PerformanceConfig(),
         progress: Callable[[int, int], object] = lambda done, total: None,
     ) -> np.ndarray:
@@ -152,9 +150,7 @@ class Instrument(abc.ABC):
             ``notelist.NoteList``. Drums are left out.
           timbres: latents [k, latent], which the parts take in turn; drawn by ``seed`` if not
             given.
-          secs_per_instrument: seconds from one timbre to the next; 0 keeps one timbre a part. By
-            default 6 where they are drawn, and 0 where they are given.
-          config: envelope, long notes, pitches that the model lacks.
+          config: envelope, long notes, pitches that the model lacks, how fast timbres change.
           progress: is told how many different notes are played, and of how many.
 
         Raises:
@@ -162,9 +158,7 @@ class Instrument(abc.ABC):
           OSError: the file cannot be opened, or the model's notes are not finite numbers.
         """
         notes = performance.notes_of(midi)
-        paths = performance.choose_timbres(
-            self, notes, timbres, seed=seed, secs_per_instrument=secs_per_instrument
-        )
+        paths = performance.choose_timbres(self, notes, timbres, seed, config)
         return performance.perform(self, notes, paths, config, progress)
 
     # --- Specgrams ---

@@ -53,13 +53,25 @@ class PerformanceConfig:
       long_notes: notes held for longer than the model's: "extend" repeats a stretch of the held
         sound (``sustain.py``); "release" lets go of them then, as the original does.
       out_of_range: pitches that the model lacks: "fold" moves them by octaves, "refuse" ends.
+      secs_per_instrument: seconds from one timbre to the next, between which it changes steadily;
+        0 keeps one timbre a part. By default 6 where they are drawn, as in the original, and 0
+        where they are given.
+      fixed_norm: whether timbres are brought to one norm; see ``TimbrePath``.
     """
 
     envelope: EnvelopeConfig = EnvelopeConfig()
     long_notes: str = "extend"
     out_of_range: str = "fold"
+    secs_per_instrument: float | None = None
+    fixed_norm: bool = False
 
     def __post_init__(self):
+        seconds = self.secs_per_instrument or 0
+        if not (seconds == 0 or LEAST_SECS <= seconds <= MOST_SECS):
+            raise ValueError(
+                f"secs_per_instrument must be 0, or a number from {LEAST_SECS:g} to "
+                f"{MOST_SECS:g}, not {seconds!r}."
+            )
         for name, known in (("long_notes", LONG_NOTES), ("out_of_range", OUT_OF_RANGE)):
             value = getattr(self, name)
             if value not in known:
@@ -97,10 +109,8 @@ def choose_timbres(
     playable: Playable,
     notes: NoteList,
     latents: np.ndarray | None = None,
-    *,
     seed: int = 1,
-    secs_per_instrument: float | None = None,
-    fixed_norm: bool = False,
+    config: PerformanceConfig = PerformanceConfig(),
 ) -> list[TimbrePath]:
     """A path of timbres for each part of a piece.
 
@@ -108,22 +118,13 @@ def choose_timbres(
       latents: timbres [k, latent]; drawn by ``seed`` if not given, each for one part alone. The
         parts take them in turn, each beginning with the one after that of the part before, and
         begin again where there are too few.
-      secs_per_instrument: seconds from one timbre to the next, between which it changes steadily;
-        0 keeps one timbre a part. By default 6 where they are drawn, as in the original, and 0
-        where they are given.
-      fixed_norm: see ``TimbrePath``.
 
     Raises:
-      ValueError: seconds or latents that are none.
+      ValueError: latents of another shape.
     """
-    seconds = secs_per_instrument
+    seconds = config.secs_per_instrument
     if seconds is None:
         seconds = SECS_PER_INSTRUMENT if latents is None else 0.0
-    if not (seconds == 0 or LEAST_SECS <= seconds <= MOST_SECS):
-        raise ValueError(
-            f"secs_per_instrument must be 0, or from {LEAST_SECS:g} to {MOST_SECS:g}, "
-            f"not {seconds!r}."
-        )
     times = timbre_times(notes.seconds, seconds) if seconds else np.zeros(1)
     num_parts, count = len(notes.part_names), len(times)
     if latents is None:
@@ -139,7 +140,7 @@ def choose_timbres(
         # Parts with the same timbres share one path, and so the notes that they have in common.
         rows = np.add.outer(np.arange(min(num_parts, len(latents))), np.arange(count))
         rows %= len(latents)
-    paths = [TimbrePath(latents[chosen], times, fixed_norm) for chosen in rows]
+    paths = [TimbrePath(latents[chosen], times, config.fixed_norm) for chosen in rows]
     return [paths[part % len(paths)] for part in range(num_parts)]
 
 

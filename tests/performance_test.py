@@ -38,10 +38,10 @@ def notes(*rows, num_parts=1) -> NoteList:
     return NoteList(*columns, part_names=names)
 
 
-def played(piece, sines=None, config=PerformanceConfig(), **choice) -> np.ndarray:
+def played(piece, sines=None, latents=None, **settings) -> np.ndarray:
     sines = sines or Sines()
-    piece = notes_of(piece)
-    return perform(sines, piece, choose_timbres(sines, piece, **choice), config)
+    piece, config = notes_of(piece), PerformanceConfig(**settings)
+    return perform(sines, piece, choose_timbres(sines, piece, latents, config=config), config)
 
 
 def peak(clip, start, end) -> float:
@@ -129,7 +129,7 @@ def test_a_song_of_mido_is_as_its_file():
 def test_long_notes_go_on_or_are_let_go():
     piece = notes((0, 10, 60))
     extended = played(piece)
-    released = played(piece, config=PerformanceConfig(long_notes="release"))
+    released = played(piece, long_notes="release")
     assert len(extended) == int((10 + RELEASE) * RATE)
     assert len(released) == int((3 + RELEASE) * RATE)
     for second in range(10):
@@ -141,8 +141,7 @@ def test_long_notes_go_on_or_are_let_go():
 
 
 def test_a_long_release_does_not_break_off():
-    config = PerformanceConfig(EnvelopeConfig(release=20.0))
-    clip = played(notes((0, 1, 60)), config=config)
+    clip = played(notes((0, 1, 60)), envelope=EnvelopeConfig(release=20.0))
     assert len(clip) == Sines.audio_length
     assert np.abs(np.diff(clip[-RATE:])).max() < 0.1
     assert abs(clip[-1]) < 1e-3
@@ -153,7 +152,7 @@ def test_pitches_that_the_model_lacks():
     played(piece, sines)
     assert [pitch for _, pitch in sines.synthesized] == [56, 64]
     with pytest.raises(PitchRangeError, match="pitches 20, 100"):
-        played(piece, sines, PerformanceConfig(out_of_range="refuse"))
+        played(piece, sines, out_of_range="refuse")
 
 
 def test_each_different_note_is_generated_once():
@@ -176,14 +175,15 @@ def test_timbres_are_taken_in_turn():
     first, second, third = choose_timbres(Sines(), piece, latents)
     assert first is third
     np.testing.assert_array_equal([first.latents[0], second.latents[0]], latents)
-    over_time = choose_timbres(Sines(), piece, latents, secs_per_instrument=4)
+    changing = PerformanceConfig(secs_per_instrument=4)
+    over_time = choose_timbres(Sines(), piece, latents, config=changing)
     for part, path in enumerate(over_time):
         np.testing.assert_allclose(
             path.at([0.0, 6.0, 12.0]), latents[[0, 1, 0] if part % 2 == 0 else [1, 0, 1]], rtol=1e-3
         )
-    drawn = choose_timbres(Sines(), piece, seed=3, secs_per_instrument=4)
+    drawn = choose_timbres(Sines(), piece, seed=3, config=changing)
     assert len(np.unique(np.concatenate([path.latents for path in drawn]), axis=0)) == 9
-    again = choose_timbres(Sines(), piece, seed=3, secs_per_instrument=4)
+    again = choose_timbres(Sines(), piece, seed=3, config=changing)
     np.testing.assert_array_equal(drawn[1].latents, again[1].latents)
 
 
@@ -230,8 +230,8 @@ def test_what_cannot_be_played():
     with pytest.raises(ValueError, match=r"latents must have shape \[n, 3\]"):
         played(notes((0, 1, 60)), latents=np.ones((2, 4)))
     for seconds in (-1, 0.01, np.nan, np.inf):
-        with pytest.raises(ValueError, match="secs_per_instrument must be 0, or from"):
-            played(notes((0, 1, 60)), secs_per_instrument=seconds)
+        with pytest.raises(ValueError, match="secs_per_instrument must be 0, or a"):
+            PerformanceConfig(secs_per_instrument=seconds)
     for name in ("long_notes", "out_of_range"):
         with pytest.raises(ValueError, match=f"{name} must be"):
             PerformanceConfig(**{name: "clip"})
@@ -264,8 +264,12 @@ rows = st.tuples(
 )
 def test_any_piece(rows, release, attack, long_notes, seconds):
     piece = notes(*((start, start + length, *rest) for start, length, *rest in rows), num_parts=2)
-    config = PerformanceConfig(EnvelopeConfig(attack, release), long_notes)
-    clip = played(piece, config=config, secs_per_instrument=seconds)
+    clip = played(
+        piece,
+        envelope=EnvelopeConfig(attack, release),
+        long_notes=long_notes,
+        secs_per_instrument=seconds,
+    )
     assert np.isfinite(clip).all()
     assert np.abs(clip).max(initial=0.0) <= 1.0
     assert len(clip) <= (piece.seconds + release) * RATE + 1

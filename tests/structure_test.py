@@ -36,13 +36,13 @@ LAYERS = (
     }
     | {"data.splitting", "data.tfrecords", "data.trimming", "data.walking"}
     | {"data.workers"}
-    | {"midi", "mixing", "music", "notelist", "pictures", "sustain", "timbres"},
+    | {"midi", "mixing", "music", "notelist", "piece_pictures", "pictures", "sustain", "timbres"},
     {"model", "costs", "variables", "player"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"}
     | {"evaluation.soundfont_range"},
     {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"}
     | {"converters", "export", "loading", "model_card", "portable", "saved_instrument"}
-    | {"performance", "signatures", "warmup"}
+    | {"performance", "piece", "signatures", "warmup"}
     | {"distribution", "execution", "inspection"},
     {"config", "report", "quickstart"}
     | {
@@ -50,8 +50,12 @@ LAYERS = (
         "cli.command",
         "cli.export",
         "cli.generate",
+        "cli.generate_flags",
+        "cli.generate_notes",
+        "cli.generate_piece",
         "cli.narrator",
         "cli.quickstart",
+        "cli.timbres",
         "cli.train",
     }
     | {"cli.supervise"}
