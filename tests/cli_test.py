@@ -118,11 +118,29 @@ def test_timbres_that_do_not_fit(run_dir, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_instrument_for_samplers(run_dir, tmp_path, capsys):
+    folder = tmp_path / "out"
+    flags_ = [f"--model={run_dir}", f"--export_dir={folder}", "--sfz"]
+    assert export.main([*flags_, "--seed=7", "--sfz_step=2"]) == 0
+    path = folder / "sfz" / "seed_7" / "seed_7.sfz"
+    assert f"{path.parent} (" in capsys.readouterr().out
+    assert [p.name for p in path.parent.iterdir() if p != path] == ["seed_7_p061.wav"]
+    assert "lokey=60 hikey=62 pitch_keycenter=61" in path.read_text()
+    kept = tmp_path / "kept.npz"
+    timbres.write(kept, timbres.Timbres(("a/b", "c"), np.eye(4)[:2]))
+    assert export.main([*flags_, f"--timbres={kept}"]) == 0
+    assert {p.name for p in (folder / "sfz").iterdir()} == {"seed_7", "a_b", "c"}
+    assert len(list((folder / "sfz" / "a_b").glob("a_b_p*.wav"))) == 3
+    assert not [p for p in folder.iterdir() if p.name != "sfz"]
+    assert export.main([f"--model={run_dir}", f"--export_dir={folder}", "--sfz_step=2"]) == 2
+    assert "--sfz_step goes with --sfz only" in capsys.readouterr().err
+
+
 # --- MIDI files ---
 
 
 def test_a_midi_file_becomes_a_sound_and_two_pictures(run_dir, tmp_path, capsys):
-    tracks = [*note(60, 0, 0.1), *note(90, 1, 3)], [*note(62, 2, 2.1), *note(40, 0, 1, channel=9)]
+    tracks = [*note(60, 0, 0.1), *note(85, 1, 3)], [*note(62, 2, 2.1), *note(40, 0, 1, channel=9)]
     song(*tracks).save(tmp_path / "my.song.mid")
     flags_ = [f"--midi_file={tmp_path / 'my.song.mid'}", f"--save_timbres={tmp_path / 't.npz'}"]
     for output_dir, *more in (("a",), ("b", "--secs_per_instrument=0.5"), ("c", "--format=flac")):
@@ -426,7 +444,11 @@ REFUSED = [
         (generate, ["--ckpt_dir=m"], "did you mean --model?"),
         (generate, ["--batch_size=m"], "did you mean --count?"),
         (train, ["--tfds_data_dir=d"], "did you mean --train_data_path"),
-        (generate, ["--model=none", "--output_dir=o", "--pitches=60"], "none is not there: a run folder"),
+        (
+            generate,
+            ["--model=none", "--output_dir=o", "--pitches=60"],
+            "none is not there: a run folder",
+        ),
         (generate, ["--model=none", "--output_dir=o"], "what to play"),
         (generate, ["--output_dir=o", "--pitches=60"], "--model=DIR is needed"),
         (generate, ["--model=m", "--output_dir=o", "--pitches=C4"], "--pitches"),

@@ -42,13 +42,14 @@ LAYERS = (
     | {"evaluation.soundfont_range"},
     {"checkpoint", "callbacks", "training", "experiment", "plan", "instrument", "generation"}
     | {"converters", "export", "loading", "model_card", "portable", "saved_instrument"}
-    | {"performance", "piece", "signatures", "warmup"}
+    | {"performance", "piece", "sfz", "signatures", "warmup"}
     | {"distribution", "execution", "inspection"},
     {"config", "report", "quickstart"}
     | {
         "cli",
         "cli.command",
         "cli.export",
+        "cli.export_sfz",
         "cli.generate",
         "cli.generate_flags",
         "cli.generate_notes",
