@@ -17,6 +17,7 @@ from songs import note, song
 from gansynth_tf import config, generation, timbres, wavfiles
 from gansynth_tf.cli import (
     data,
+    export,
     generate,
     generate_flags,
     import_folder,
