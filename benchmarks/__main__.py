@@ -12,6 +12,7 @@ SMALL = (
     ("pipeline", "--config=tiny", "--seconds=0.5"),
     ("storage", "--config=tiny", "--seconds=0.2"),
     ("generate", "--config=tiny", "--seconds=0.5", "--notes=1,8"),
+    ("music", "--config=tiny", "--max_pitch=71", "--minutes=0.1"),
 )
 
 if __name__ == "__main__":
