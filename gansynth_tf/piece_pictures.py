@@ -17,7 +17,9 @@ MARGINS = {"left": 0.055, "right": 0.985, "bottom": 0.1, "top": 0.89}  # the sam
 COLUMNS, BINS = 1116, 395  # pixels inside of the margins
 # As SpecgramCodec's at 16 kHz: frames of 0.128 s, a quarter apart.
 FRAME_SECONDS, OVERLAP = 0.128, 4
-SILENCE = 1e-4  # of full scale: what is below is black
+# The level that is brightest is at least this share of full scale: silence stays black.
+LEAST_TOP = 1e-2
+LEAST_SECONDS = 1e-3  # of a picture: matplotlib has none without width
 PART_COLORS = (
     "#3465d9",
     "#e0641b",
@@ -38,7 +40,7 @@ def piano_roll(path: PathLike, notes: NoteList, seconds: float | None = None) ->
     Args:
       seconds: width of the picture; as long as the notes are if not given.
     """
-    figure, axes = _time_axes(seconds or notes.seconds)
+    figure, axes = _time_axes(max(seconds or notes.seconds, LEAST_SECONDS))
     corners = np.empty((len(notes), 4, 2))
     corners[:, (0, 3), 0] = notes.starts[:, np.newaxis]
     corners[:, (1, 2), 0] = notes.ends[:, np.newaxis]
@@ -46,10 +48,11 @@ def piano_roll(path: PathLike, notes: NoteList, seconds: float | None = None) ->
     corners[:, (2, 3), 1] = notes.pitches[:, np.newaxis] + 0.45
     colors = [PART_COLORS[part % len(PART_COLORS)] for part in notes.parts.tolist()]
     strengths = 0.25 + 0.75 * notes.velocities / MAX_VELOCITY
-    # An edge keeps the shortest notes visible.
-    bars = PolyCollection(corners, facecolors=colors, edgecolors=colors, linewidths=0.5)
-    bars.set_alpha(strengths)
-    axes.add_collection(bars)
+    if len(notes):
+        # An edge keeps the shortest notes visible.
+        bars = PolyCollection(corners, facecolors=colors, edgecolors=colors, linewidths=0.5)
+        bars.set_alpha(strengths)
+        axes.add_collection(bars)
     low, high = notes.pitches.min(initial=MIDDLE_C), notes.pitches.max(initial=MIDDLE_C)
     axes.set_ylim(low - 2, high + 2)
     axes.yaxis.set_major_locator(MultipleLocator(OCTAVE))
@@ -66,9 +69,9 @@ def rainbowgram(path: PathLike, wave: np.ndarray, sample_rate: int) -> None:
 
     A long piece has more frames than the picture columns: it shows some of them, evenly spaced.
     """
-    seconds = len(wave) / sample_rate
+    seconds = max(len(wave) / sample_rate, LEAST_SECONDS)
     specgram = frames_over_time(wave, sample_rate, COLUMNS)
-    top = max(float(specgram[..., 0].max()), math.log(SILENCE))
+    top = max(float(specgram[..., 0].max()), math.log(LEAST_TOP))
     image = pictures.rainbowgram(pictures.keep_loudest(specgram, BINS), log_top=top)
     figure, axes = _time_axes(seconds)
     half = sample_rate / 2000.0
@@ -102,7 +105,7 @@ def _time_axes(seconds: float) -> tuple[Figure, object]:
     figure = pictures.new_figure(WIDTH, HEIGHT)
     figure.subplots_adjust(**MARGINS)
     axes = figure.subplots()
-    axes.set_xlim(0, max(seconds, 1e-3))
+    axes.set_xlim(0, seconds)
     axes.set_xlabel("seconds", fontsize=9)
     axes.tick_params(labelsize=8)
     return figure, axes
