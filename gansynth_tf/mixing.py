@@ -37,10 +37,20 @@ def held_seconds(audio_length: int, sample_rate: int) -> float:
     return HELD_SHARE * audio_length / sample_rate
 
 
-def envelope(
+def enveloped_samples(
     note_seconds: float, sample_rate: int, config: EnvelopeConfig = EnvelopeConfig()
+) -> int:
+    """How many samples a note has that is held for ``note_seconds``, with its release."""
+    return int(sample_rate * note_seconds) + int(sample_rate * config.release)
+
+
+def enveloped(
+    wave: np.ndarray,
+    note_seconds: float,
+    sample_rate: int,
+    config: EnvelopeConfig = EnvelopeConfig(),
 ) -> np.ndarray:
-    """Factors [samples] in [0, 1] of a note: a line up, full level, a line down after its end.
+    """A note [samples] with a line up, full level, and a line down after its end; then it is cut.
 
     As in the original the release takes the place of what is left of an attack that is longer
     than the note.
@@ -48,10 +58,12 @@ def envelope(
     attack, held, release = (
         int(sample_rate * seconds) for seconds in (config.attack, note_seconds, config.release)
     )
-    factors = np.ones(held + release)
-    factors[:attack] = np.linspace(0.0, 1.0, attack)[: len(factors)]
-    factors[held:] = np.linspace(1.0, 0.0, release)
-    return factors
+    note = np.array(wave[: held + release])
+    rising, falling = note[: min(attack, held)], note[held:]
+    # Of the wave's own type: a long note in float64 would take twice the memory.
+    rising *= np.linspace(0.0, 1.0, attack)[: len(rising)].astype(note.dtype)
+    falling *= np.linspace(1.0, 0.0, release)[: len(falling)].astype(note.dtype)
+    return note
 
 
 def leveled(wave: np.ndarray, velocity: int) -> np.ndarray:

@@ -24,7 +24,7 @@ from gansynth_tf.sustain import LONG_NOTES
 
 SECS_PER_INSTRUMENT = 6.0  # as in the original
 LEAST_SECS, MOST_SECS = 0.1, 1e6
-MOST_BYTES = 2**30  # of a clip, in float32
+MOST_BYTES = 2**29  # of a clip, in float32
 _BATCH = 16  # notes in memory at once
 
 
@@ -212,7 +212,8 @@ def _silence(playable: Playable, notes: NoteList, config: PerformanceConfig) -> 
     lengths = []
     for duration in (notes.ends - notes.starts).tolist():
         held, release = _held_and_release(duration, playable, config)
-        lengths.append(int(rate * held) + int(rate * release))
+        envelope = dataclasses.replace(config.envelope, release=release)
+        lengths.append(mixing.enveloped_samples(held, rate, envelope))
     samples = mixing.clip_samples(notes.starts, np.array(lengths, int), rate)
     return np.zeros(samples, np.float32)
 
@@ -243,13 +244,12 @@ def _mix(
     longest = max(float(notes.ends[number] - notes.starts[number]) for number in numbers)
     extended = wave
     if longest > most and config.long_notes == "extend":
-        samples = int(rate * longest) + int(rate * config.envelope.release)
+        samples = mixing.enveloped_samples(longest, rate, config.envelope)
         extended = sustain.extended(wave, samples, rate, most)
     for number in numbers:
         duration = float(notes.ends[number] - notes.starts[number])
         held, release = _held_and_release(duration, playable, config)
         envelope = dataclasses.replace(config.envelope, release=release)
-        factors = mixing.envelope(held, rate, envelope)
-        sound = (extended if held > most else wave)[: len(factors)]
-        note = mixing.leveled(sound * factors[: len(sound)], int(notes.velocities[number]))
+        note = mixing.enveloped(extended if held > most else wave, held, rate, envelope)
+        note = mixing.leveled(note, int(notes.velocities[number]))
         mixing.add_note(clip, note, float(notes.starts[number]), rate)

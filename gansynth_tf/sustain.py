@@ -79,10 +79,14 @@ def extended(wave: np.ndarray, samples: int, sample_rate: int, held_seconds: flo
     """``wave`` held for longer, cut to ``samples``."""
     loop = find_loop(wave, sample_rate, held_seconds)
     wave = looped(wave, loop)
-    stretch = wave[loop.start :]
-    repetitions = max(0, math.ceil((samples - loop.end) / len(stretch)))
-    levels = wave.dtype.type(loop.decay) ** np.arange(1, repetitions + 1, dtype=wave.dtype)
-    return np.concatenate([wave, np.outer(levels, stretch).ravel()])[:samples]
+    longer = np.empty(samples, wave.dtype)
+    longer[: loop.end] = wave[:samples]
+    stretch, level = wave[loop.start :], 1.0
+    for begin in range(loop.end, samples, len(stretch)):
+        level *= loop.decay
+        part = longer[begin : begin + len(stretch)]
+        part[:] = stretch[: len(part)] * wave.dtype.type(level)
+    return longer
 
 
 def _level(wave: np.ndarray) -> float:

@@ -14,12 +14,20 @@ RATE = 16_000
 HELD = 3.0  # seconds, the most that the original holds a note
 
 
+def envelope(seconds, rate, config=EnvelopeConfig()) -> np.ndarray:
+    """Factors [samples]: what becomes of ones."""
+    samples = mixing.enveloped_samples(seconds, rate, config)
+    factors = mixing.enveloped(np.ones(samples + 9), seconds, rate, config)
+    assert len(factors) == samples
+    return factors
+
+
 def test_envelopes_are_the_original_s(goldens):
     arrays = goldens.load("generate.npz")
     for index, seconds in enumerate(arrays["envelope/t_note_length"]):
-        ours = mixing.envelope(min(seconds, HELD), RATE)
+        ours = envelope(min(seconds, HELD), RATE)
         np.testing.assert_array_equal(ours, arrays[f"envelope/default_{index}"])
-    custom = mixing.envelope(0.2, 8000, EnvelopeConfig(attack=0.05, release=0.1))
+    custom = envelope(0.2, 8000, EnvelopeConfig(attack=0.05, release=0.1))
     np.testing.assert_array_equal(custom, arrays["envelope/custom_0.2_att0.05_rel0.1_sr8000"])
 
 
@@ -35,7 +43,7 @@ def test_the_original_s_notes_are_held_for_three_seconds():
     rate=st.integers(8, 999),
 )
 def test_an_envelope_is_within_bounds_and_ends_in_silence(seconds, attack, release, rate):
-    factors = mixing.envelope(seconds, rate, EnvelopeConfig(attack, release))
+    factors = envelope(seconds, rate, EnvelopeConfig(attack, release))
     assert len(factors) == int(rate * seconds) + int(rate * release)
     assert np.all((factors >= 0.0) & (factors <= 1.0))
     if int(rate * release) > 1:
@@ -54,8 +62,9 @@ def test_an_envelope_that_is_none_is_refused(name, value):
 def mixed(waves, starts, ends, velocities, samples) -> np.ndarray:
     clip = np.zeros(samples)
     for wave, start, end, velocity in zip(waves, starts, ends, velocities, strict=True):
-        factors = mixing.envelope(min(end - start, HELD), RATE)
-        note = mixing.leveled(wave[: len(factors)] * factors, velocity)
+        note = mixing.leveled(
+            mixing.enveloped(wave.astype(float), min(end - start, HELD), RATE), velocity
+        )
         mixing.add_note(clip, note, start, RATE)
     return clip
 
