@@ -111,6 +111,7 @@ def test_timbres_that_do_not_fit(run_dir, tmp_path, capsys):
     for flags_, message in (
         ((f"--timbres={other}",), "latents of 5 numbers; this model's have 4"),
         ((f"--timbres={other}", "--timbre_names=a"), "there is no timbre 'a'"),
+        ((f"--save_timbres={tmp_path / 'new.npz'}", "--timbre_names=a"), "must be 8, one for each"),
         ((f"--save_timbres={mine}",), "is there already: a file that --save_timbres wrote"),
     ):
         assert play(run_dir, tmp_path / "out", "--scale", *flags_) == 2
@@ -405,6 +406,7 @@ REFUSED = [
     (["--random", "--timbres=t"], "--timbres and --random exclude each other"),
     (["--scale", "--fixed_norm"], "--fixed_norm and --scale exclude each other"),
     (["--scale", "--timbres=t", "--count=2"], "--count and --timbres exclude each other"),
+    (["--scale", "--timbres=t", "--seed=2"], "--seed and --timbres exclude each other"),
     (["--scale", "--release=1"], "--release and --scale exclude each other"),
     (["--pitches=60", "--secs_per_instrument=6"], "goes with --midi_file only"),
     (["--pitches=60", "--fixed_norm"], "goes with --interpolate or --midi_file only"),

@@ -201,16 +201,25 @@ def test_parallel_timbres(fixed_norm):
     )
 
 
-def test_memory_does_not_grow_with_the_notes():
-    piece = notes(*((i / 4, i / 4 + 0.2, 40 + i % 40) for i in range(240)))
-    sines = Sines()
+def most_memory(piece, sines) -> int:
+    """Bytes that playing it takes beside the clip."""
     paths = choose_timbres(sines, piece)
     tracemalloc.start()
     clip = perform(sines, piece, paths)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
+    return most - clip.nbytes
+
+
+def test_memory_does_not_grow_with_the_notes():
+    sines = Sines()
+    piece = notes(*((i / 4, i / 4 + 0.2, 40 + i % 40) for i in range(240)))
+    assert most_memory(piece, sines) < 45e6  # all notes are 61 MB, and as many in float64
     assert len(sines.synthesized) == 240
-    assert most < clip.nbytes + 45e6  # all notes are 61 MB, and as many in float64
+
+
+def test_a_note_that_never_ends_takes_few_times_its_samples():
+    assert most_memory(notes((0, 600, 60)), Sines()) < 4.5 * 600 * RATE * 4
 
 
 def test_progress_is_told():

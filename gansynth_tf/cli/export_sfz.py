@@ -50,6 +50,8 @@ def check(values: flags.FlagValues) -> None:
     for name in _ONLY:
         if values[name].present and not values.sfz:
             raise UserError(f"--{name} goes with --sfz only.")
+    if values.timbres and values["seed"].present:
+        raise UserError("--seed and --timbres exclude each other: given timbres are not drawn.")
     timbres.check(values)
 
 

@@ -143,6 +143,8 @@ def mode(values: flags.FlagValues) -> str | None:
             raise UserError(f"--{name} and --{chosen} exclude each other: give one of them.")
         others = " or ".join(f"--{other}" for other in modes)
         raise UserError(f"--{name} goes with {others} only, not with --pitches alone.")
+    if values.timbres and values["seed"].present:
+        raise UserError("--seed and --timbres exclude each other: given timbres are not drawn.")
     if values.timbres and values["count"].present and chosen in (None, "scale"):
         raise UserError("--count and --timbres exclude each other: all of the timbres are played.")
     return chosen

@@ -32,11 +32,12 @@ def write(instrument: "instrument.Instrument", values: flags.FlagValues, mode: s
     from gansynth_tf import generation
 
     latents, pitches = _choose(instrument, values, mode)
+    kept = timbres.named(values, _different(latents))
     seed = None if values.timbres else values.seed
     files = generation.write_notes(
         instrument, values.output_dir, latents, pitches, seed, values.format
     )
-    timbres.save(values, _different(latents))
+    timbres.save(values, kept)
     return counted(len(files), "note")
 
 

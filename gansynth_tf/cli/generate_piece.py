@@ -76,6 +76,7 @@ def write(
     given = timbres.read(values, instrument.latent_size)
     latents = None if given is None else given.latents
     paths = choose_timbres(instrument, notes, latents, values.seed, config)
+    kept = timbres.named(values, piece.latents_of(paths))
     name, progress = pathlib.Path(values.midi_file).stem, Progress("different notes")
     try:
         path, seconds = piece.write_piece(
@@ -86,5 +87,5 @@ def write(
         raise UserError(f"--midi_file={values.midi_file}: {error}{remedy}") from error
     except PieceError as error:
         raise UserError(f"--midi_file={values.midi_file}: {error}") from error
-    timbres.save(values, piece.latents_of(paths))
+    timbres.save(values, kept)
     return f"{path.name}, {seconds:.1f} s,"

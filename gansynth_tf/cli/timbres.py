@@ -77,8 +77,8 @@ def read(values: flags.FlagValues, latent_size: int | None = None) -> "timbres.T
         raise UserError(f"--timbres={values.timbres}: {error}") from error
 
 
-def save(values: flags.FlagValues, latents: np.ndarray) -> None:
-    """Writes the timbres [n, latent] of what was played, where that is asked for.
+def named(values: flags.FlagValues, latents: np.ndarray) -> "timbres.Timbres | None":  # noqa: F821
+    """The timbres [n, latent] of what is to be played, to be saved; None where that is not asked.
 
     Raises:
       UserError: the names are not as many, or none.
@@ -87,14 +87,22 @@ def save(values: flags.FlagValues, latents: np.ndarray) -> None:
     from gansynth_tf.config import UserError
 
     if not values.save_timbres:
-        return
+        return None
     names = tuple(values.timbre_names or timbres.numbered(latents).names)
     if len(names) != len(latents):
         raise UserError(
-            f"--timbre_names must be {len(latents)} names, one a timbre that --save_timbres "
+            f"--timbre_names must be {len(latents)}, one for each timbre that --save_timbres "
             f"writes, not {len(names)}."
         )
     try:
-        timbres.write(values.save_timbres, timbres.Timbres(names, latents))
+        return timbres.Timbres(names, latents)
     except timbres.TimbresError as error:
-        raise UserError(f"--save_timbres={values.save_timbres}: {error}") from error
+        raise UserError(f"--timbre_names: {error}") from error
+
+
+def save(values: flags.FlagValues, kept: "timbres.Timbres | None") -> None:  # noqa: F821
+    """Writes what ``named`` gave, once all has been played."""
+    from gansynth_tf import timbres
+
+    if kept is not None:
+        timbres.write(values.save_timbres, kept)
