@@ -40,6 +40,9 @@ INSTALL_REQUIRES = [
     "numpy>=1.26,<3",
     # Wav files and filters.
     "scipy>=1.11",
+    # MIDI files. pretty_midi reads by it too, but drops what a note list needs: which track's note
+    # ends, the pedal across tracks, notes that nothing ends.
+    "mido>=1.3.2,<2",
     # Flags and flagfiles of every command.
     "absl-py>=1.4",
     # Scalars, audio and pictures of a run; TensorFlow 2.21 no longer brings it.
@@ -75,6 +78,8 @@ EXTRAS_REQUIRE = {
         # TFDS imports it while it writes a data set, without asking for it.
         "importlib_resources>=6",
         "packaging>=24",
+        # Plays SFZ instruments, to hear whether ours sound at their pitches.
+        "pysfizz>=0.1.3,<0.2",
         "pytest>=8.3",
         "ruff>=0.17,<0.18",
     ],

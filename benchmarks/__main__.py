@@ -13,6 +13,7 @@ SMALL = (
     ("storage", "--config=tiny", "--seconds=0.2"),
     ("generate", "--config=tiny", "--seconds=0.5", "--notes=1,8"),
     ("export", "--config=tiny", "--seconds=0.5", "--notes=1,8"),
+    ("music", "--config=tiny", "--max_pitch=71", "--minutes=0.1"),
 )
 
 if __name__ == "__main__":

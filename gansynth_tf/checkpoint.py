@@ -13,34 +13,17 @@ import math
 import os
 import pathlib
 import re
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from gansynth_tf.files import try_lock, write_arrays
+from gansynth_tf.files import DAMAGED_ARRAYS, try_lock, write_arrays
 
 LOCK_FILE = ".lock"
 FORMAT_VERSION = 1
 TEMPORARY = "ckpt_*.npz"  # final names of the files that a killed process may leave half-written
 _NAME = re.compile(r"ckpt_(\d{12})(_stage_\d{2})?\.npz$")
 _ASIDE = ".damaged"
-
-# What reading damaged bytes raises; zipfile uses RuntimeError for features that it lacks.
-_DAMAGE = (
-    OSError,
-    EOFError,
-    RuntimeError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
 
 # What a readable checkpoint raises where its content is not what a run or a model needs.
 _MISFIT = (LookupError, ValueError, TypeError, AttributeError)
@@ -204,7 +187,7 @@ def reading(path: str | pathlib.Path) -> Iterator[None]:
     """Within it, what a file's damaged bytes raise becomes a CheckpointError that names it."""
     try:
         yield
-    except _DAMAGE as error:
+    except DAMAGED_ARRAYS as error:
         raise CheckpointError(f"{path} is damaged: {_reason(error)}") from error
 
 

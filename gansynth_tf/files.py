@@ -9,6 +9,7 @@ import secrets
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO
 
@@ -20,6 +21,19 @@ except ImportError:  # a system without such locks
     fcntl = None
 
 PathLike = str | os.PathLike
+# What reading a damaged file of arrays raises; zipfile uses RuntimeError for features it lacks.
+DAMAGED_ARRAYS = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _TOKEN_BYTES = 4
 _SET_PREFIX = ".new_set_"
 

@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from gansynth_tf import checkpoint, networks
+from gansynth_tf import checkpoint, networks, performance
 from gansynth_tf.checkpoint import Checkpoint, CheckpointError
 from gansynth_tf.execution import ExecutionConfig
 from gansynth_tf.experiment import Experiment
 from gansynth_tf.model import PitchVocabulary, latents_from_seed
+from gansynth_tf.performance import PerformanceConfig
 from gansynth_tf.player import Player, interpolate_latents, latents_of_seeds
 from gansynth_tf.specgram import Normalizer, SpecgramCodec
 from gansynth_tf.training import CHECKPOINT_FOLDER
@@ -133,6 +134,32 @@ class Instrument(abc.ABC):
         ends = [np.broadcast_to(np.asarray(end, np.float32), shape) for end in (start, end)]
         latents = interpolate_latents(*map(tf.constant, ends), tf.constant(amount)).numpy()
         return self.synthesize(latents, np.broadcast_to(pitches, len(amount)))
+
+    def play(
+        self,
+        midi: object,
+        timbres: np.ndarray | None = None,
+        seed: int = 1,
+        config: PerformanceConfig = PerformanceConfig(),
+        progress: Callable[[int, int], object] = lambda done, total: None,
+    ) -> np.ndarray:
+        """A whole piece -> its wave [samples], of peak at most 1; see ``performance.perform``.
+
+        Args:
+          midi: a MIDI file's path, a pretty_midi.PrettyMIDI, a mido.MidiFile, or a
+            ``notelist.NoteList``. Drums are left out.
+          timbres: latents [k, latent], which the parts take in turn; drawn by ``seed`` if not
+            given.
+          config: envelope, long notes, pitches that the model lacks, how fast timbres change.
+          progress: is told how many different notes are played, and of how many.
+
+        Raises:
+          ValueError: the piece is no MIDI file, damaged or too long, or an argument is none.
+          OSError: the file cannot be opened, or the model's notes are not finite numbers.
+        """
+        notes = performance.notes_of(midi)
+        paths = performance.choose_timbres(self, notes, timbres, seed, config)
+        return performance.perform(self, notes, paths, config, progress)
 
     # --- Specgrams ---
 

@@ -1,4 +1,4 @@
-"""Pictures of notes and of training: rainbowgrams, grids of them, loss curves, piano rolls.
+"""Pictures of notes and of training: rainbowgrams, grids of them, loss curves.
 
 NumPy and matplotlib only. Figures are objects of their own: no global state, no display.
 

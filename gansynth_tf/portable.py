@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from gansynth_tf import spectral
 from gansynth_tf.player import Player
-from gansynth_tf.specgram import SpecgramCodec
+from gansynth_tf.specgram import SPECGRAMS, SpecgramCodec
 
 
 def make_function(player: Player) -> tf.types.experimental.PolymorphicFunction:
@@ -35,6 +35,8 @@ def make_function(player: Player) -> tf.types.experimental.PolymorphicFunction:
 
 def specgrams_to_waves(codec: SpecgramCodec, specgrams: tf.Tensor) -> tf.Tensor:
     """As ``codec.specgrams_to_waves``, in real numbers: [n, time, freq, 2] -> [n, samples]."""
+    if codec.representation not in SPECGRAMS:  # waves, which need no transform
+        return codec.specgrams_to_waves(specgrams)
     magnitude, phase = codec.magnitudes_and_phases(specgrams)
     if codec.accumulates:
         phase = accumulate_half_turns(phase)

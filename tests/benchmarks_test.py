@@ -12,8 +12,9 @@ SMALLER = [
     *(
         (name, "--config=tiny", "--seconds=0")
         for name, *_ in SMALL
-        if name not in ("codec", "synth")
+        if name not in ("codec", "synth", "music")
     ),
+    ("music", "--config=tiny", "--max_pitch=71", "--minutes=0.05"),
     ("codec", "--config=tiny", "--data_type=mel", "--seconds=0"),
     ("synth", "--config=tiny", "--seconds=0.01"),
     ("step", "--config=tiny", "--seconds=0", "--stages=2", "--jit_compile"),
@@ -45,6 +46,7 @@ def test_a_benchmark_prints_a_table_and_a_json_line(command):
         (("profile", "--config=tiny", "--stages=99"), "--stages must be whole numbers from 0"),
         (("generate", "--config=tiny", "--notes=0"), "--notes must be whole numbers from 1"),
         (("step", "--config=tiny", "--seconds=nan"), "--seconds"),
+        (("music", "--config=tiny", "--minutes=nan"), "--minutes must be above 0"),
         (("pipeline", "--config=tiny", "--cores=0"), "--cores"),
     ],
 )

@@ -12,9 +12,19 @@ import pytest
 import tensorflow as tf
 from absl import flags
 from experiments import small_flags
+from songs import note, song
 
-from gansynth_tf import config, generation, wavfiles
-from gansynth_tf.cli import data, generate, import_folder, quickstart, render_soundfont, train
+from gansynth_tf import config, generation, timbres, wavfiles
+from gansynth_tf.cli import (
+    data,
+    export,
+    generate,
+    generate_flags,
+    import_folder,
+    quickstart,
+    render_soundfont,
+    train,
+)
 from gansynth_tf.cli.command import _GONE, run_command
 
 pytestmark = pytest.mark.latest
@@ -69,6 +79,108 @@ def test_interpolation_replaces_the_notes_before(run_dir, tmp_path):
     assert {p.name for p in tmp_path.glob("*.wav")} == {row["file"] for row in rows}
     latents = np.load(tmp_path / "latents.npz")["latents"]
     assert np.abs(latents[0] - latents[1]).max() > 0.01
+
+
+def test_timbres_are_kept_and_played_again(run_dir, tmp_path):
+    kept, few = tmp_path / "kept.npz", tmp_path / "few.npz"
+    names = "--timbre_names=bell,reed,string"
+    assert (
+        play(run_dir, tmp_path / "a", "--scale", "--count=3", f"--save_timbres={kept}", names) == 0
+    )
+    rows = manifest(tmp_path / "a")
+    assert [int(row["pitch"]) for row in rows] == [60, 61, 62] * 3
+    chosen = (f"--timbres={kept}", "--timbre_names=reed")
+    save = f"--save_timbres={few}"
+    assert play(run_dir, tmp_path / "b", "--pitches=60", "--format=flac", *chosen, save) == 0
+    (row,) = manifest(tmp_path / "b")
+    assert (row["file"], row["seed"]) == ("note_0000_p060.flac", "")
+    first, second = (np.load(tmp_path / n / "latents.npz")["latents"] for n in "ab")
+    np.testing.assert_array_equal(second[0], first[3])
+    assert timbres.read(few).names == ("reed",)
+    assert play(run_dir, tmp_path / "c", "--interpolate", "--count=5", f"--timbres={kept}") == 0
+    path = np.load(tmp_path / "c" / "latents.npz")["latents"]
+    np.testing.assert_allclose(path[[0, 2, 4]], first[[0, 3, 6]], atol=1e-6)
+    assert play(run_dir, tmp_path / "d", "--random", "--count=4") == 0
+    assert len(manifest(tmp_path / "d")) == 4
+
+
+def test_timbres_that_do_not_fit(run_dir, tmp_path, capsys):
+    other, mine = tmp_path / "other.npz", tmp_path / "mine.npz"
+    timbres.write(other, timbres.numbered(np.ones((2, 5))))
+    mine.write_text("my own")
+    for flags_, message in (
+        ((f"--timbres={other}",), "latents of 5 numbers; this model's have 4"),
+        ((f"--timbres={other}", "--timbre_names=a"), "there is no timbre 'a'"),
+        ((f"--save_timbres={tmp_path / 'new.npz'}", "--timbre_names=a"), "must be 8, one for each"),
+        ((f"--save_timbres={mine}",), "is there already: a file that --save_timbres wrote"),
+    ):
+        assert play(run_dir, tmp_path / "out", "--scale", *flags_) == 2
+        assert message in capsys.readouterr().err
+    assert mine.read_text() == "my own"
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_instrument_for_samplers(run_dir, tmp_path, capsys):
+    folder = tmp_path / "out"
+    flags_ = [f"--model={run_dir}", f"--export_dir={folder}", "--sfz"]
+    assert export.main([*flags_, "--seed=7", "--sfz_step=2"]) == 0
+    path = folder / "sfz" / "seed_7" / "seed_7.sfz"
+    assert f"{path.parent} (" in capsys.readouterr().out
+    assert [p.name for p in path.parent.iterdir() if p != path] == ["seed_7_p061.wav"]
+    assert "lokey=60 hikey=62 pitch_keycenter=61" in path.read_text()
+    kept = tmp_path / "kept.npz"
+    timbres.write(kept, timbres.Timbres(("a/b", "c"), np.eye(4)[:2]))
+    assert export.main([*flags_, f"--timbres={kept}"]) == 0
+    assert {p.name for p in (folder / "sfz").iterdir()} == {"seed_7", "a_b", "c"}
+    assert len(list((folder / "sfz" / "a_b").glob("a_b_p*.wav"))) == 3
+    assert not [p for p in folder.iterdir() if p.name != "sfz"]
+    assert export.main([f"--model={run_dir}", f"--export_dir={folder}", "--sfz_step=2"]) == 2
+    assert "--sfz_step goes with --sfz only" in capsys.readouterr().err
+
+
+# --- MIDI files ---
+
+
+def test_a_midi_file_becomes_a_sound_and_two_pictures(run_dir, tmp_path, capsys):
+    tracks = [*note(60, 0, 0.1), *note(85, 1, 3)], [*note(62, 2, 2.1), *note(40, 0, 1, channel=9)]
+    song(*tracks).save(tmp_path / "my.song.mid")
+    flags_ = [f"--midi_file={tmp_path / 'my.song.mid'}", f"--save_timbres={tmp_path / 't.npz'}"]
+    for output_dir, *more in (("a",), ("b", "--secs_per_instrument=0.5"), ("c", "--format=flac")):
+        assert play(run_dir, tmp_path / output_dir, *flags_, *more) == 0
+        output = capsys.readouterr().out
+        assert "3 notes of 2 parts; 1 drum note left out." in output
+        assert "1.8 s, of stage" in output
+        names = {path.name for path in (tmp_path / output_dir).iterdir()}
+        sound = "my.song_played." + ("flac" if more == ["--format=flac"] else "wav")
+        assert names == {sound, "my.song_piano_roll.png", "my.song_rainbowgram.png"}
+        # A timbre a part, or as many as fit.
+        assert len(timbres.read(tmp_path / "t.npz")) == (6 if output_dir == "b" else 2)
+    wave, rate = wavfiles.read_wav(tmp_path / "a" / "my.song_played.wav")
+    assert (rate, len(wave)) == (8000, int(1.5 * 8000) + int(0.3 * 8000))
+    assert np.abs(wave).max() > 0.1
+    (a, b) = ((tmp_path / n / "my.song_played.wav").read_bytes() for n in "ab")
+    assert a != b
+
+
+def test_midi_files_that_cannot_be_played(run_dir, tmp_path, capsys):
+    path = tmp_path / "a.mid"
+    flags_ = (run_dir, tmp_path / "out", f"--midi_file={path}")
+    for content, message in (
+        (song([]), "holds no notes to play."),
+        (song(note(40, 0, 1, channel=9)), "holds no notes to play but 1 drum note."),
+        (song(note(60, 0, 1, velocity=0)), "holds no notes to play."),
+        (b"MThd\0\0\0\6", "is no MIDI file, or a damaged one"),
+        (song(note(60, 0, 3e6)), "the piece lasts 1,500,000 s"),
+    ):
+        path.write_bytes(content) if isinstance(content, bytes) else content.save(path)
+        assert play(*flags_) == 2
+        (error,) = capsys.readouterr().err.splitlines()
+        assert f"--midi_file={path}" in error
+        assert message in error
+    song(note(20, 0, 1)).save(path)
+    assert play(*flags_, "--out_of_range=refuse") == 2
+    assert "(60-62). --out_of_range=fold moves them." in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_quickstart_writes_its_page(tmp_path, capsys):
@@ -284,6 +396,30 @@ def test_defaults_of_quickstart(arguments, expected, tmp_path, monkeypatch):
     assert config.given_values(seen[0]) == config.given_values(plain)
 
 
+# What does not go together in gansynth_generate, and what cannot be read.
+REFUSED = [
+    (["--midi_file=m", "--scale"], "--midi_file and --scale exclude each other"),
+    (["--random", "--interpolate"], "--random and --interpolate exclude each other"),
+    (["--midi_file=m", "--pitches=60"], "--pitches and --midi_file exclude each other"),
+    (["--midi_file=m", "--count=3"], "--count and --midi_file exclude each other"),
+    (["--random", "--pitches=60"], "--pitches and --random exclude each other"),
+    (["--random", "--timbres=t"], "--timbres and --random exclude each other"),
+    (["--scale", "--fixed_norm"], "--fixed_norm and --scale exclude each other"),
+    (["--scale", "--timbres=t", "--count=2"], "--count and --timbres exclude each other"),
+    (["--scale", "--timbres=t", "--seed=2"], "--seed and --timbres exclude each other"),
+    (["--scale", "--release=1"], "--release and --scale exclude each other"),
+    (["--pitches=60", "--secs_per_instrument=6"], "goes with --midi_file only"),
+    (["--pitches=60", "--fixed_norm"], "goes with --interpolate or --midi_file only"),
+    (["--scale", "--timbre_names=a"], "--timbre_names goes with --timbres=FILE or --save"),
+    (["--scale", "--timbres=t.npz"], "--timbres=t.npz: there is no such file"),
+    (["--scale", "--save_timbres=t.txt"], "--save_timbres=t.txt must end with .npz"),
+    (["--scale", "--format=mp3"], "--format=mp3: value should be one of"),
+    (["--midi_file=m.mid"], "--midi_file=m.mid cannot be read: No such file"),
+    (["--midi_file=m", "--secs_per_instrument=-1"], "--secs_per_instrument must be 0, or a"),
+    (["--midi_file=m", "--release=61"], "--release must be a number of seconds from 0 to 60"),
+]
+
+
 @pytest.mark.parametrize(
     ("command", "arguments", "message"),
     [
@@ -310,14 +446,17 @@ def test_defaults_of_quickstart(arguments, expected, tmp_path, monkeypatch):
         (generate, ["--config=none"], "--config is no flag of gansynth_generate"),
         (generate, ["--ckpt_dir=m"], "did you mean --model?"),
         (generate, ["--batch_size=m"], "did you mean --count?"),
-        (generate, ["--midi_file=m"], "MIDI files cannot be played yet"),
-        (generate, ["--secs_per_instrument=6"], "MIDI files, which it is for"),
         (train, ["--tfds_data_dir=d"], "did you mean --train_data_path"),
-        (generate, ["--model=none", "--output_dir=o", "--pitches=60"], "holds no checkpoint"),
+        (
+            generate,
+            ["--model=none", "--output_dir=o", "--pitches=60"],
+            "none is not there: a run folder",
+        ),
         (generate, ["--model=none", "--output_dir=o"], "what to play"),
         (generate, ["--output_dir=o", "--pitches=60"], "--model=DIR is needed"),
         (generate, ["--model=m", "--output_dir=o", "--pitches=C4"], "--pitches"),
         (generate, ["--model=m", "--output_dir=o", "--pitches=60", "--count=0"], "count"),
+        *((generate, ["--model=m", "--output_dir=o", *given], says) for given, says in REFUSED),
     ],
 )
 def test_bad_input_gets_one_sentence(command, arguments, message, tmp_path, monkeypatch, capsys):
@@ -346,6 +485,10 @@ FLOAT_FLAGS = [
     *(
         (data.main, ("render_soundfont", "--soundfont=file", "--output_dir=new"), flag)
         for flag in float_flags(render_soundfont.define)
+    ),
+    *(
+        (generate.main, ("--model=file", "--output_dir=new", "--midi_file=file"), flag)
+        for flag in float_flags(generate_flags.define)
     ),
 ]
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import soundfile
 from experiments import small_experiment
 
 from gansynth_tf import checkpoint, files, generation, pictures, wavfiles
@@ -139,7 +140,7 @@ def test_a_set_of_more_notes_than_are_drawn(instrument, tmp_path, monkeypatch):
 )
 def test_a_manifest_that_is_not_ours_names_nothing(tmp_path, manifest):
     (tmp_path / generation.MANIFEST).write_bytes(manifest)
-    assert generation.earlier_wavs(tmp_path) == set()
+    assert generation.earlier_sounds(tmp_path) == set()
 
 
 def test_a_strange_manifest_is_written_over(instrument, tmp_path):
@@ -147,12 +148,42 @@ def test_a_strange_manifest_is_written_over(instrument, tmp_path):
     assert contents(tmp_path).keys() < OTHERS
     names = write(instrument, tmp_path, [61])
     assert contents(tmp_path).keys() == OTHERS | set(names)
-    assert generation.earlier_wavs(tmp_path) == set(names)
+    assert generation.earlier_sounds(tmp_path) == set(names)
 
 
-def test_interpolation_goes_from_one_timbre_to_another(instrument):
-    latents, pitches = generation.interpolation(instrument, [60, 62], 3, seed=4)
-    assert pitches.tolist() == [60, 60, 60, 62, 62, 62]
-    np.testing.assert_array_equal(latents[:3], latents[3:])
-    ends = instrument.latents(4, 2)
-    np.testing.assert_allclose(latents[[0, 2]], ends, atol=1e-6)
+def test_an_earlier_set_of_wavs_goes_when_flacs_come(instrument, tmp_path):
+    write(instrument, tmp_path, [60, 61])
+    latents, pitches = generation.scale(instrument.latents(1, 1), [62])
+    names = generation.write_notes(instrument, tmp_path, latents, pitches, None, "flac")
+    assert names == ["note_0000_p062.flac"]
+    assert contents(tmp_path).keys() == OTHERS | set(names)
+    assert soundfile.info(tmp_path / names[0]).format == "FLAC"
+    assert (tmp_path / generation.MANIFEST).read_text().splitlines()[1].endswith(",62,,0")
+
+
+def test_interpolation_goes_from_one_timbre_over_all_to_the_last(instrument):
+    ends = instrument.latents(4, 3)
+    latents, pitches = generation.interpolation(ends, [60, 62], 5)
+    assert pitches.tolist() == [60] * 5 + [62] * 5
+    np.testing.assert_array_equal(latents[:5], latents[5:])
+    np.testing.assert_allclose(latents[[0, 2, 4]], ends, atol=1e-6)
+    fixed, _ = generation.interpolation(ends, [60], 5, is_norm_fixed=True)
+    np.testing.assert_allclose(np.linalg.norm(fixed, axis=1), 2.0, rtol=1e-6)
+    assert np.ptp(np.linalg.norm(latents, axis=1)) > 0.01
+
+
+def test_a_scale_has_each_timbre_at_all_pitches(instrument):
+    timbres = instrument.latents(4, 2)
+    latents, pitches = generation.scale(timbres, [60, 61, 62])
+    assert pitches.tolist() == [60, 61, 62, 60, 61, 62]
+    np.testing.assert_array_equal(latents[[0, 1, 2, 3]], timbres[[0, 0, 0, 1]])
+
+
+def test_random_notes_have_pitches_as_in_training(instrument):
+    counts = np.array(instrument.vocabulary.counts)
+    latents, pitches = generation.random_notes(instrument, 3000, seed=5)
+    shares = np.array([np.mean(pitches == pitch) for pitch in instrument.pitches])
+    np.testing.assert_allclose(shares, counts / counts.sum(), atol=0.04)
+    np.testing.assert_array_equal(latents, instrument.latents(5, 3000))
+    np.testing.assert_array_equal(pitches, generation.random_notes(instrument, 3000, 5)[1])
+    assert (pitches != generation.random_notes(instrument, 3000, 6)[1]).any()

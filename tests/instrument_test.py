@@ -5,10 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 from experiments import small_experiment
+from songs import note, song
 
 from gansynth_tf import checkpoint
 from gansynth_tf.checkpoint import CheckpointError
 from gansynth_tf.instrument import RunInstrument, load_run
+from gansynth_tf.mixing import EnvelopeConfig
+from gansynth_tf.performance import PerformanceConfig, notes_of
 from gansynth_tf.training import CHECKPOINT_FOLDER, Trainer
 
 pytestmark = pytest.mark.latest
@@ -43,6 +46,27 @@ def test_bad_arguments_are_refused(run_dir):
         instrument.specgrams(np.zeros((1, 5)), [60])
     with pytest.raises(ValueError, match="pitches 99"):
         instrument.specgrams(np.zeros((1, 4)), [99])
+
+
+def test_a_piece_is_played(run_dir, tmp_path):
+    """Of a file, and of the notes in it; with one timbre its notes are the model's own."""
+    instrument = load_run(run_dir)
+    song([*note(60, 0, 0.1), *note(73, 1, 1.1, velocity=64)]).save(tmp_path / "a.mid")
+    timbre = instrument.latents(1, 1)
+    config = PerformanceConfig(EnvelopeConfig(attack=0.0, release=0.05))
+    wave = instrument.play(tmp_path / "a.mid", timbre, config=config)
+    assert len(wave) == 4000 + 400 + 400
+    assert np.abs(wave).max() <= 1.0
+    again = instrument.play(notes_of(tmp_path / "a.mid"), timbre, config=config)
+    np.testing.assert_array_equal(again, wave)
+    (note_61,) = instrument.synthesize(timbre, [61])  # 73, an octave down
+    heard = wave[4000:4400]
+    np.testing.assert_allclose(
+        heard / np.abs(heard).max(), note_61[:400] / np.abs(note_61[:400]).max(), atol=1e-4
+    )
+    drawn = [instrument.play(tmp_path / "a.mid", seed=seed) for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert np.abs(drawn[0] - drawn[2]).max() > 0
 
 
 def without(table: dict, name: str) -> dict:

@@ -118,9 +118,10 @@ def test_tensorflow_io_only_where_it_has_wheels(settings):
 
 
 def test_every_extra_is_of_known_packages(settings):
-    assert set(settings["extras_require"]) == {"beam", "dev"}
+    assert set(settings["extras_require"]) == {"beam", "dev", "onnx"}
     names = {Requirement(line).name for line in settings["extras_require"]["dev"]}
     assert {"pytest", "hypothesis", "ruff", "build"} <= names
+    assert {Requirement(line).name for line in settings["extras_require"]["onnx"]} <= names
     runtime = {Requirement(line).name for line in settings["install_requires"]}
     assert not names & runtime, "an extra repeats what is always installed"
 

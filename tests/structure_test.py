@@ -36,7 +36,7 @@ LAYERS = (
     }
     | {"data.splitting", "data.tfrecords", "data.trimming", "data.walking"}
     | {"data.workers"}
-    | {"music", "pictures"},
+    | {"midi", "mixing", "music", "notelist", "piece_pictures", "pictures", "sustain", "timbres"},
     {"model", "costs", "variables", "player", "magenta_names"}
     | {"evaluation", "evaluation.pitch_tracking", "evaluation.timbre"}
     | {"evaluation.soundfont_range"},
@@ -52,17 +52,22 @@ LAYERS = (
     }
     | {"converters", "export", "loading", "model_card", "portable", "saved_instrument"}
     | {"magenta_import"}
-    | {"signatures", "warmup"}
+    | {"performance", "piece", "sfz", "signatures", "warmup"}
     | {"distribution", "execution", "inspection"},
     {"config", "report", "quickstart"}
     | {
         "cli",
         "cli.command",
         "cli.export",
+        "cli.export_sfz",
         "cli.generate",
         "cli.import_model",
+        "cli.generate_flags",
+        "cli.generate_notes",
+        "cli.generate_piece",
         "cli.narrator",
         "cli.quickstart",
+        "cli.timbres",
         "cli.train",
     }
     | {"cli.supervise"}

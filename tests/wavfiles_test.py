@@ -4,6 +4,7 @@ import wave as wave_module
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -56,6 +57,20 @@ def test_header_says_16_bit_mono_at_the_rate(tmp_path):
     wavfiles.write_wav(tmp_path / "a.wav", sine(0.5), 44_100)
     with wave_module.open(str(tmp_path / "a.wav")) as file:
         assert file.getparams()[:4] == (1, 2, 44_100, RATE // 10)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_flac_holds_the_samples_of_the_wav(tmp_path, kind):
+    wave = np.concatenate([sine(1.0), [-1.0, 1.0], sine(1e-4)]).astype(kind)
+    wavfiles.write_wavs(tmp_path, ["a.wav", "a.flac"], [wave, wave], 16_000, peak_dbfs=0.0)
+    expected, _ = wavfiles.read_wav(tmp_path / "a.wav")
+    read, rate = soundfile.read(tmp_path / "a.flac", dtype="float32")
+    assert rate == 16_000
+    np.testing.assert_array_equal(read, expected)
+    assert soundfile.info(tmp_path / "a.flac").subtype == "PCM_16"
+    with pytest.raises(ValueError, match="would clip"):
+        wavfiles.write_flac(tmp_path / "b.flac", 2 * wave, 16_000)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 # No deadline: on a busy machine a file may take its time.

@@ -42,8 +42,6 @@ _GONE = {
     "debug_hook": "a loss that is not finite stops the run and is named",
     "g_fn": "the networks are always those for specgrams",
     "d_fn": "the networks are always those for specgrams",
-    "midi_file": "MIDI files cannot be played yet, only --pitches=60,64,67",
-    "secs_per_instrument": "MIDI files, which it is for, cannot be played yet",
 }
 
 

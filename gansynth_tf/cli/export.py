@@ -5,6 +5,7 @@ import sys
 
 from absl import flags
 
+from gansynth_tf.cli import export_sfz
 from gansynth_tf.cli.command import check_folder, run_command
 
 
@@ -33,6 +34,7 @@ def _define(values: flags.FlagValues):
     )
     flags.DEFINE_boolean("tflite", False, "Write gansynth.tflite.", flag_values=values)
     flags.DEFINE_boolean("onnx", False, "Write gansynth.onnx.", flag_values=values)
+    export_sfz.define(values)
 
 
 def _export(values: flags.FlagValues) -> int:
@@ -46,13 +48,15 @@ def _export(values: flags.FlagValues) -> int:
         if not values[name].value:
             raise UserError(f"--{name}=DIR is needed.")
     check_folder("export_dir", values.export_dir, is_written=True)
-    others = values.tflite or values.onnx
+    export_sfz.check(values)
+    others = values.tflite or values.onnx or values.sfz
     saved_model = not others if values.saved_model is None else values.saved_model
     if not (saved_model or others):
-        raise UserError("--nosaved_model leaves nothing to write: give --tflite or --onnx too.")
+        raise UserError("--nosaved_model leaves nothing to write: give --tflite, --onnx or --sfz.")
     try:
         instrument = loading.load(values.model)
-        if not isinstance(instrument, RunInstrument):
+        needs_run = saved_model or values.tflite or values.onnx
+        if needs_run and not isinstance(instrument, RunInstrument):
             raise UserError(
                 f"--model={values.model} is an export already: a run folder was expected."
             )
@@ -65,6 +69,9 @@ def _export(values: flags.FlagValues) -> int:
         ):
             if is_wanted:
                 _tell(write(instrument, values.export_dir))
+        if values.sfz:
+            for path in export_sfz.write(instrument, values):
+                _tell(path.parent)
     except CheckpointError as error:
         raise UserError(f"--model={values.model}: {error}") from error
     except (FileExistsError, ConversionError) as error:
