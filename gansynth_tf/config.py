@@ -421,7 +421,9 @@ def write_settings(run_dir: pathlib.Path, values: dict) -> None:
     write_atomically(run_dir / SETTINGS_FILE, lambda file: file.write(text.encode()))
 
 
-def forget_settings(run_dir: pathlib.Path) -> None:
-    """Removes the settings of a run that could not begin; those of one with a checkpoint stay."""
-    if not checkpoint.list_checkpoints(run_dir / CHECKPOINT_FOLDER):
+def restore_settings(run_dir: pathlib.Path, values: dict | None) -> None:
+    """Puts back what ``read_settings`` gave before a run that was refused."""
+    if values is not None:
+        write_settings(run_dir, values)
+    elif not checkpoint.list_checkpoints(run_dir / CHECKPOINT_FOLDER):
         (run_dir / SETTINGS_FILE).unlink(missing_ok=True)

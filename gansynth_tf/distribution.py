@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
+from gansynth_tf import rendezvous
 from gansynth_tf.data.pipeline import Share
 from gansynth_tf.schedule import Stage
 
@@ -113,13 +114,21 @@ def parse_cluster(text: str) -> Cluster:
     """
     try:
         content = json.loads(text)
+        if not isinstance(content, dict):
+            raise ValueError("it is no object")
         jobs, task = content.get("cluster", {}), content.get("task", {})
         others = sorted(set(jobs) - {"chief", "worker"})
         if others:
             raise ValueError(f"it names {others[0]}, and there are only chief and worker")
+        if not all(isinstance(entries, list) for entries in jobs.values()):
+            raise ValueError("its workers are no list")
         addresses = [*jobs.get("chief", []), *jobs.get("worker", [])]
         if not addresses or not all(isinstance(address, str) for address in addresses):
             raise ValueError("it names no workers")
+        for address in addresses:
+            _, _, port = address.rpartition(":")
+            if not (address.count(":") and port.isdecimal() and 0 < int(port) < 65_536):
+                raise ValueError(f"{address!r} is no HOST:PORT")
         kind, index = task.get("type"), task.get("index")
         if kind not in jobs or type(index) is not int or not 0 <= index < len(jobs[kind]):
             raise ValueError("its task is none of its workers")
@@ -141,9 +150,14 @@ def make_strategy(config: DistributionConfig, cluster: Cluster) -> tf.distribute
 
     With several workers, it waits until all of them are there, and must be called before anything
     else of TensorFlow.
+
+    Raises:
+      OSError: another process listens at this worker's address.
     """
     if cluster.num_workers > 1 or config.strategy == "multi_worker":
-        # TensorFlow waits where Python answers no signal; nothing would be lost by ending at once.
+        rendezvous.meet(cluster.addresses, cluster.index)
+        # TensorFlow waits too, for a moment, and Python answers no signal then; nothing would be
+        # lost by ending at once.
         with _signals_end_at_once():
             return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
@@ -157,6 +171,9 @@ def make_strategy(config: DistributionConfig, cluster: Cluster) -> tf.distribute
 
 @contextlib.contextmanager
 def _signals_end_at_once() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # it alone may change them
+        yield
+        return
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     try:

@@ -43,6 +43,8 @@ class Interruption:
 
     After a SIGTERM the process ends by itself once ``grace_seconds`` have gone by (0: however long
     it takes), whatever it is in the midst of: with STOPPED where ``nothing_lost()``, else UNSAVED.
+
+    Only the main thread hears signals: elsewhere ``ask`` alone asks.
     """
 
     def __init__(
@@ -55,6 +57,9 @@ class Interruption:
         self._say, self._grace_seconds, self._nothing_lost = say, grace_seconds, nothing_lost
 
     def __enter__(self):
+        self._is_heard = threading.current_thread() is threading.main_thread()
+        if not self._is_heard:
+            return self
         signals = (signal.SIGINT, signal.SIGTERM)
         self._before = {number: signal.signal(number, self._receive) for number in signals}
         # Handlers wait for the main thread, which may be in a step; this pipe tells at once.
@@ -67,6 +72,8 @@ class Interruption:
         return self
 
     def __exit__(self, *_):
+        if not self._is_heard:
+            return
         self._left.set()
         signal.set_wakeup_fd(self._pipe_before)
         os.close(self._pipe)

@@ -135,7 +135,8 @@ class Trainer:
             self._folder = os.stat(self.run_dir)
         self.state = latest.state if latest else RunState()
         self._saved_images = self.state.images
-        self._set_up_devices()
+        with peers_needed(self.cluster):
+            self._set_up_devices()
         grace = self.experiment.run.grace_seconds
         self.interruption = Interruption(self.say, grace, self._nothing_is_lost)
         with self.interruption, contextlib.suppress(_StopError), peers_needed(self.cluster):
@@ -292,6 +293,12 @@ class Trainer:
             with checkpoint.fitting(latest.path):
                 restore_networks(self.model, latest.arrays)
             self.say(f"Going on from {latest.path.name}: {self.state.images:,} images.")
+            strategy = latest.settings["values"].get("strategy", experiment.distribution.strategy)
+            if strategy != experiment.distribution.strategy:
+                self.say(
+                    f"Trained with strategy={strategy} before, now with "
+                    f"strategy={experiment.distribution.strategy}."
+                )
             replicas = latest.settings.get("replicas", 1)
             if replicas != self.strategy.num_replicas_in_sync:
                 self.say(

@@ -275,15 +275,18 @@ def test_before_the_first_checkpoint_a_contradiction_begins_another_run(tmp_path
     }
 
 
-def test_settings_are_forgotten_until_there_is_a_checkpoint(tmp_path):
+def test_settings_of_a_refused_run_are_put_back(tmp_path):
     values = config.make_experiment(SMALL).values
-    config.forget_settings(tmp_path)
+    config.restore_settings(tmp_path, None)
     config.write_settings(tmp_path, values)
-    config.forget_settings(tmp_path)
+    config.restore_settings(tmp_path, None)
     assert config.read_settings(tmp_path) is None
     config.write_settings(tmp_path, values)
     write_checkpoint(tmp_path, values)
-    config.forget_settings(tmp_path)
+    config.restore_settings(tmp_path, None)
+    assert config.read_settings(tmp_path) == values
+    config.write_settings(tmp_path, values | {"log_seconds": 7.0})
+    config.restore_settings(tmp_path, values)
     assert config.read_settings(tmp_path) == values
 
 

@@ -53,7 +53,9 @@ def test_a_cluster_has_one_chief_and_each_worker_its_place(count, has_chief, dat
         "{",
         "[]",
         "{}",
-        '{"cluster": {"worker": "host"}}',
+        '{"cluster": {"worker": "abc"}, "task": {"type": "worker", "index": 0}}',
+        tf_config(0, worker=["host0", "host1"]),
+        tf_config(0, worker=["host0:99999", "host1:1"]),
         tf_config(0, "ps", ps=["a:1"], worker=["b:1"]),
         tf_config(2, worker=["a:1", "b:1"]),
         tf_config(-1, worker=["a:1", "b:1"]),
@@ -109,10 +111,25 @@ def test_a_step_on_several_devices_is_that_on_one(steps, devices):
     assert one.keys() == several.keys()
     assert len(one) > 60
     for name in one.keys() - {"adam"}:
+        if replica_steps.CHANGE in name:
+            continue
         scale = max(np.abs(one[name]).max(), replica_steps.SGD_RATE)
         np.testing.assert_allclose(
             several[name], one[name], rtol=0, atol=1e-5 * scale, err_msg=name
         )
+
+
+def test_a_step_changes_the_moving_average_on_several_devices_as_on_one(steps):
+    """It moves so little in a step that its weights would hardly tell; its changes do, rounded."""
+    one, several = steps(1), steps(2)
+    names = [name for name in one if f"{replica_steps.CHANGE}ema_" in name]
+    moved = [name for name in names if np.abs(one[name]).max() > 1e-6]
+    assert len(moved) > 20
+    for name in names:
+        weights = one[name.replace(replica_steps.CHANGE, "")]
+        rounding = 2.0**-22 * np.abs(weights).max()
+        tolerance = 1e-3 * np.abs(one[name]).max() + rounding
+        np.testing.assert_allclose(several[name], one[name], rtol=0, atol=tolerance, err_msg=name)
 
 
 @pytest.mark.parametrize("devices", [2, pytest.param(4, marks=pytest.mark.slow)])
@@ -152,6 +169,7 @@ def test_what_cannot_be_is_one_sentence(tmp_path, monkeypatch, capsys, flags, va
     assert code == 2
     assert message in capsys.readouterr().err
     assert not checkpoints(tmp_path / "run")
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 def test_a_batch_that_replicas_cannot_share_is_refused():
@@ -175,18 +193,23 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def start_worker(index: int, ports: list[int], run_dir: pathlib.Path, environ, *flags: str):
+    """One of several workers, as a process."""
+    addresses = [f"localhost:{port}" for port in ports]
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAIN, *flags, f"--run_dir={run_dir}"],
+        env={**environ, "TF_CONFIG": tf_config(index, worker=addresses)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def start_pair(run_dir: pathlib.Path, environ, *flags: str, own_flags=((), ())):
-    """Two workers of one run, as processes."""
-    addresses = [f"localhost:{port}" for port in free_ports(2)]
+    """Two workers of one run."""
+    ports = free_ports(2)
     return [
-        subprocess.Popen(
-            [sys.executable, "-c", TRAIN, *flags, *own_flags[index], f"--run_dir={run_dir}"],
-            env={**environ, "TF_CONFIG": tf_config(index, worker=addresses)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index in (0, 1)
+        start_worker(index, ports, run_dir, environ, *flags, *own_flags[index]) for index in (0, 1)
     ]
 
 
@@ -295,6 +318,44 @@ def test_a_worker_that_is_asked_to_stop_has_both_saved_and_stopped(
     assert codes == [AGAIN, AGAIN], texts
     last = checkpoints(tmp_path / "run")[-1]
     assert f"Saved {last}" in texts[0]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, AGAIN), (signal.SIGINT, 130)])
+def test_a_worker_that_waits_for_the_others_ends_at_once_when_told(tmp_path, environ, number, code):
+    worker = start_worker(0, free_ports(2), tmp_path / "run", environ, *PAIR_FLAGS)
+    while "waiting for the others" not in worker.stdout.readline():
+        assert worker.poll() is None
+    time.sleep(1)
+    worker.send_signal(number)
+    _, text = worker.communicate(timeout=10)
+    assert worker.returncode == code
+    assert "Traceback" not in text
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_before_all_have_met_is_waited_for(tmp_path, environ):
+    ports = free_ports(2)
+    dying = start_worker(1, ports, tmp_path / "run", environ, *PAIR_FLAGS)
+    while "waiting for the others" not in dying.stdout.readline():
+        assert dying.poll() is None
+    dying.kill()
+    dying.communicate()
+    pair = [start_worker(i, ports, tmp_path / "run", environ, *PAIR_FLAGS) for i in (0, 1)]
+    codes, texts = ends(pair)
+    assert codes == [0, 0], texts
+
+
+def test_an_address_that_is_taken_is_named(tmp_path, environ):
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ports = [port, *free_ports(1)]
+        worker = start_worker(0, ports, tmp_path / "run", environ, *PAIR_FLAGS)
+        _, text = worker.communicate(timeout=100)
+    assert worker.returncode == 1
+    assert f"localhost:{port}" in text
+    assert "Traceback" not in text
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from gansynth_tf.variables import network_variables
 STAGES = {"first": 0, "fading": 1, "last": 2}
 SGD_RATE = 0.1
 ADAM_STEPS = 20
+CHANGE = "change of "
 SLOW = OptimizerConfig(generator_learning_rate=1e-4, discriminator_learning_rate=1e-4)
 
 
@@ -31,7 +32,7 @@ class SgdGANSynth(GANSynth):
 
 
 def take_steps(strategy, model_class, stage_index: int, steps: int):
-    """Loss terms [steps, m] and the networks' arrays by name after so many steps."""
+    """Loss terms [steps, m] and, after so many steps, the networks' arrays and changes by name."""
     experiment = small_experiment()
     config = experiment.model_config(PitchVocabulary((60, 61, 62), (1, 2, 1)))
     stage = experiment.schedule.stage(stage_index)
@@ -51,10 +52,13 @@ def take_steps(strategy, model_class, stage_index: int, steps: int):
         data = tf.data.Dataset.from_tensor_slices(batch)
         return data.batch(4 // share.total, drop_remainder=True).repeat()
 
+    before = {name: v.numpy() for name, v in network_variables(model).items()}
     batches = distribute_batches(strategy, make)
     function = StepFunction(model, strategy, experiment.execution)
     terms = [function(batches, step, [0.5]).numpy()[0] for step in range(steps)]
-    return terms, {name: v.numpy() for name, v in network_variables(model).items()}
+    arrays = {name: v.numpy() for name, v in network_variables(model).items()}
+    changes = {f"{CHANGE}{name}": array - before[name] for name, array in arrays.items()}
+    return terms, arrays | changes
 
 
 def main(devices: int, path: str) -> None:

@@ -14,7 +14,7 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "gansynth_tf"
 # A module imports from lower layers, and from its own where that makes no cycle.
 LAYERS = (
     {"", "spectral", "schedule", "convolution", "cadence", "files", "wavfiles", "pages", "quiet"}
-    | {"interruption", "wording"},
+    | {"interruption", "rendezvous", "wording"},
     {"specgram", "layers", "losses"},
     {"networks", "data", "data.pipeline", "data.sources", "data.synth", "data.voices"}
     | {

@@ -94,10 +94,18 @@ def test_sigterm_is_passed_on_and_its_answer_awaited(tmp_path):
 
 
 def test_ctrl_c_of_a_terminal_ends_both(tmp_path):
-    """It goes to the whole group: the training answers, and is not started again."""
+    """The training, in a group of its own, gets it once, answers, and is not started again."""
     process = start(tmp_path, "wait", start_new_session=True)
     assert process.stdout.readline() == "waits\n"
     os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=30)
+    assert (process.returncode, starts(tmp_path)) == (130, 1)
+
+
+def test_an_interrupt_that_it_gets_alone_is_passed_on(tmp_path):
+    process = start(tmp_path, "wait")
+    assert process.stdout.readline() == "waits\n"
+    process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert (process.returncode, starts(tmp_path)) == (130, 1)
 

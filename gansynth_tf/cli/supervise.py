@@ -73,17 +73,17 @@ class Supervisor:
                 return INTERRUPTED if self._asked == signal.SIGINT else STOPPED
 
     def _run_once(self) -> int:
-        self._process = subprocess.Popen(self._command)
+        # In a group of its own, so that it gets a terminal's Ctrl-C once, passed on.
+        self._process = subprocess.Popen(self._command, process_group=0)
         if self._asked:  # the signal came before there was whom to pass it on to
-            self._process.terminate()
+            self._process.send_signal(self._asked)
         code = self._process.wait()
         return code if code >= 0 else 128 - code
 
     def _receive(self, number: int, _: object):
         self._asked = number
-        # The terminal sends Ctrl-C to the training too: passed on, it would be the second one.
-        if number == signal.SIGTERM and self._process is not None:
-            self._process.terminate()
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds

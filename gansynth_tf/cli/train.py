@@ -55,15 +55,17 @@ def train(values: flags.FlagValues) -> int:
         trainer = Trainer(experiment, run_dir, narrator.say)
         narrator.ask_to_stop = trainer.ask_to_stop
         with trainer.holding_folder():
-            is_new = config.read_settings(run_dir) != experiment.values
-            if is_new and trainer.cluster.is_chief:
+            before = config.read_settings(run_dir)
+            writes = before != experiment.values and trainer.cluster.is_chief
+            if writes:
                 config.write_settings(run_dir, experiment.values)
             try:
                 outcome = trainer.run()
-            except sources.DataError as error:
-                config.forget_settings(run_dir)
-                raise config.UserError(str(error)) from error
-    except DistributionError as error:
+            except (sources.DataError, DistributionError):
+                if writes:  # or the same refusal would meet every later command
+                    config.restore_settings(run_dir, before)
+                raise
+    except (sources.DataError, DistributionError) as error:
         raise config.UserError(str(error)) from error
     except PeerLostError as error:
         print(f"gansynth_train: {error}", file=sys.stderr)
