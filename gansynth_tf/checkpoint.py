@@ -25,6 +25,9 @@ TEMPORARY = "ckpt_*.npz"  # final names of the files that a killed process may l
 _NAME = re.compile(r"ckpt_(\d{12})(_stage_\d{2})?\.npz$")
 _ASIDE = ".damaged"
 
+# Failures of the moment, of a good file too: to pass it over would be to lose what it holds.
+_PASSING = (errno.EIO, errno.EACCES, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+
 # What a readable checkpoint raises where its content is not what a run or a model needs.
 _MISFIT = (LookupError, ValueError, TypeError, AttributeError)
 
@@ -184,10 +187,15 @@ def load(path: str | pathlib.Path) -> Checkpoint:
 
 @contextlib.contextmanager
 def reading(path: str | pathlib.Path) -> Iterator[None]:
-    """Within it, what a file's damaged bytes raise becomes a CheckpointError that names it."""
+    """Within it, what a file's damaged bytes raise becomes a CheckpointError that names it.
+
+    A disk or a process that cannot read just now raises as it did.
+    """
     try:
         yield
     except DAMAGED_ARRAYS as error:
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            raise
         raise CheckpointError(f"{path} is damaged: {_reason(error)}") from error
 
 

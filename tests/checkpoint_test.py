@@ -1,6 +1,9 @@
 """Checkpoints come back whole, or not at all, and the one before is always there."""
 
+import errno
 import json
+import os
+import resource
 
 import numpy as np
 import pytest
@@ -113,6 +116,25 @@ def test_a_damaged_one_is_named_and_the_one_before_used(tmp_path, damage):
     assert newest.name in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
     assert len(warnings) == 1  # no earlier one is used, so none is promised
+
+
+def test_a_good_one_that_cannot_be_opened_just_now_is_not_passed_over(tmp_path):
+    save(tmp_path, 1)
+    save(tmp_path, 2)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    free = [os.open(os.devnull, os.O_RDONLY) for _ in range(64)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max([highest, *free]) + 1, limits[1]))
+    try:
+        with pytest.raises(OSError, match="open files") as caught:
+            checkpoint.load(tmp_path / "ckpt_000000000002.npz")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for opened in free:
+            os.close(opened)
+    assert caught.value.errno == errno.EMFILE
+    assert not isinstance(caught.value, CheckpointError)
+    assert checkpoint.load_latest(tmp_path).state.images == 2
 
 
 @pytest.mark.parametrize("keep", [1, 2])

@@ -34,7 +34,7 @@ def _define_files(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         "model",
         None,
-        "Trained model: a run folder, a checkpoint's file, or an export.",
+        "Trained model: a run folder, a checkpoint's file, an export, or a folder of the original.",
         flag_values=values,
     )
     flags.DEFINE_string("output_dir", None, "Folder for what is played.", flag_values=values)
