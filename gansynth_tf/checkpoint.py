@@ -195,6 +195,7 @@ def reading(path: str | pathlib.Path) -> Iterator[None]:
         yield
     except DAMAGED_ARRAYS as error:
         if isinstance(error, OSError) and error.errno in _PASSING:
+            error.filename = error.filename or str(path)
             raise
         raise CheckpointError(f"{path} is damaged: {_reason(error)}") from error
 

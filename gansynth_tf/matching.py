@@ -1,7 +1,7 @@
 """From a recording to the latent whose note is closest to it.
 
-The distance is gained by the ear's measure of spectra at several sizes of frames, so that neither
-phase nor loudness counts, and descended by its gradient through the generator and the inversion,
+The distance compares spectra at several sizes of frames, so that neither phase nor loudness counts.
+It is descended by its gradient through the generator and the inversion,
 from the closest of many latents that were drawn.
 
 Source of the distance: Engel et al., "DDSP: Differentiable Digital Signal Processing" (ICLR 2020),
@@ -9,6 +9,9 @@ multi-scale spectral loss.
 """
 
 import dataclasses
+import json
+import math
+import pathlib
 from collections.abc import Callable
 
 import keras
@@ -16,13 +19,23 @@ import numpy as np
 import tensorflow as tf
 from scipy import stats
 
+from gansynth_tf.data import trimming
+from gansynth_tf.data.decoding import read_recording
+from gansynth_tf.evaluation.pitch_tracking import SEARCH_MARGIN, track_pitch
+from gansynth_tf.files import write_atomically
 from gansynth_tf.instrument import Instrument
 
 FRAME_LENGTHS = (2048, 1024, 512, 256, 128, 64)
 _LEAST_LEVEL = 1e-3  # of magnitudes, of white noise as loud as the wave: what is below is silence
 _SILENT = 1e-6  # RMS
+REPORT = "match.json"
+_MAX_SECONDS = 600.0  # of a recording; all but its first note's length is left out
 # One latent of so many is drawn further out: the descent stays within.
 _RARE = 1e-4
+
+
+class MatchError(ValueError):
+    """A recording that cannot be matched; one sentence."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -74,6 +87,44 @@ def spectral_distance(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     return _distance(_spectra(first), _spectra(second))
 
 
+def read_note(path: str | pathlib.Path, instrument: Instrument) -> np.ndarray:
+    """A recording from where it begins to sound, [samples] of the model's length and rate.
+
+    Raises:
+      RecordingError: it is no recording that can be read.
+    """
+    wave = trimming.centered(read_recording(path, instrument.sample_rate, _MAX_SECONDS))
+    onset = trimming.find_onset(wave, instrument.sample_rate)
+    onset -= trimming.pre_roll(onset, instrument.sample_rate)
+    return trimming.fit_length(wave[onset:], instrument.audio_length)
+
+
+def hear_pitch(wave: np.ndarray, instrument: Instrument) -> int:
+    """The pitch of the model's that is nearest to what is heard in a note [samples].
+
+    Raises:
+      MatchError: no clear pitch is heard.
+    """
+    low, high = instrument.pitches[0] - SEARCH_MARGIN, instrument.pitches[-1] + SEARCH_MARGIN
+    heard = track_pitch(wave, instrument.sample_rate, low, high)
+    if math.isnan(heard):
+        raise MatchError("no clear pitch is heard in it: give its pitch.")
+    return min(instrument.pitches, key=lambda pitch: abs(pitch - heard))
+
+
+def write_report(folder: str | pathlib.Path, found: Match, search: Search) -> None:
+    """Writes ``match.json``: the distance, those of drawn timbres, and how it was searched."""
+    content = {
+        "pitch": found.pitch,
+        "distance": found.distance,
+        "drawn_distances": found.drawn_distances.tolist(),
+        "latent": found.latent.tolist(),
+        "search": dataclasses.asdict(search),
+    }
+    text = json.dumps(content, indent=2) + "\n"
+    write_atomically(pathlib.Path(folder) / REPORT, lambda file: file.write(text.encode()))
+
+
 def match(
     instrument: Instrument,
     wave: np.ndarray,
@@ -89,7 +140,8 @@ def match(
       progress: is told of every step, of how many, and the least distance by then.
 
     Raises:
-      ValueError: a pitch that the model does not know, or a recording that is silent or not finite.
+      ValueError: a pitch that the model does not know.
+      MatchError: a recording that is silent or not finite.
     """
     target = _as_note(wave, instrument.audio_length)
     instrument.vocabulary.labels([pitch])  # raises where it is unknown
@@ -143,11 +195,10 @@ def _descend(
 def _as_note(wave: np.ndarray, length: int) -> np.ndarray:
     wave = np.asarray(wave, np.float32)
     if wave.ndim != 1 or not np.isfinite(wave).all():
-        raise ValueError("the recording must be finite samples [n].")
-    note = np.zeros(length, np.float32)
-    note[: len(wave)] = wave[:length]
+        raise MatchError("the recording must be finite samples [n].")
+    note = trimming.fit_length(wave, length)
     if np.sqrt(np.mean(np.square(note))) < _SILENT:
-        raise ValueError("the recording is silent.")
+        raise MatchError("it is silent.")
     return note
 
 

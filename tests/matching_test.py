@@ -1,12 +1,15 @@
 """From a recording to a timbre: the distance's algebra, and timbres of the model's own notes."""
 
+import json
+
 import numpy as np
 import pytest
 from experiments import small_experiment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gansynth_tf import export, loading, matching
+from gansynth_tf import export, loading, matching, timbres, wavfiles
+from gansynth_tf.cli import generate
 from gansynth_tf.matching import Search
 from gansynth_tf.training import Trainer
 
@@ -67,6 +70,45 @@ def test_it_is_searched_through_an_export_too(run, tmp_path):
     (wave,) = run.synthesize(run.latents(99, 1), [61])
     found = matching.match(saved, wave, 61, Search(drawn=4, starts=1, steps=40))
     assert found.distance < 0.9 * found.drawn_distances[0]
+
+
+def test_the_command_finds_a_recordings_timbre_and_plays_it(run, tmp_path, capsys):
+    waves = run.synthesize(run.latents(99, 1), [61])
+    quiet = np.zeros((1, 500), np.float32)
+    wavfiles.write_wavs(
+        tmp_path, ["take.wav"], np.concatenate([quiet, waves, quiet], axis=1), run.sample_rate
+    )
+    flags = [f"--model={run.path}", f"--output_dir={tmp_path / 'out'}", "--match_steps=40"]
+    flags += [f"--match={tmp_path / 'take.wav'}", "--match_starts=1"]
+    kept = tmp_path / "mine.npz"
+    found = ["--match_pitch=61", "--pitches=60,62", f"--save_timbres={kept}"]
+    assert generate.main([*flags, *found]) == 0
+    assert "Distance" in capsys.readouterr().out
+    report = json.loads((tmp_path / "out" / matching.REPORT).read_text())
+    assert report["distance"] < report["drawn_distances"][0]
+    np.testing.assert_allclose(timbres.read(kept).latents, [report["latent"]], rtol=1e-6)
+    names = sorted(path.name for path in (tmp_path / "out").glob("*.wav"))
+    assert names == ["note_0000_p060.wav", "note_0001_p062.wav"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--match_pitch=60"], "--match={file}: it is silent."),
+        ([], "no clear pitch is heard in it"),
+        (["--match_pitch=20"], "--match_pitch: "),
+        (["--match_pitch=60", "--pitches=20"], "--pitches: "),
+        (["--match_pitch=60", "--count=3"], "--count and --match exclude each other"),
+        (["--match_pitch=60", "--timbres=x.npz"], "--timbres and --match exclude each other"),
+    ],
+)
+def test_the_command_refuses_with_a_sentence(run, tmp_path, capsys, flags, message):
+    file = tmp_path / "silence.wav"
+    wavfiles.write_wavs(tmp_path, [file.name], np.zeros((1, 900), np.float32), run.sample_rate)
+    given = [f"--model={run.path}", f"--output_dir={tmp_path / 'out'}", f"--match={file}"]
+    assert generate.main([*given, *flags]) == 2
+    assert message.format(file=file) in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,7 @@ LAYERS = (
         "cli.generate",
         "cli.import_model",
         "cli.generate_flags",
+        "cli.generate_match",
         "cli.generate_notes",
         "cli.generate_piece",
         "cli.narrator",

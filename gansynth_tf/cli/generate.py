@@ -4,7 +4,13 @@ import sys
 
 from absl import flags
 
-from gansynth_tf.cli import generate_flags, generate_notes, generate_piece, timbres
+from gansynth_tf.cli import (
+    generate_flags,
+    generate_match,
+    generate_notes,
+    generate_piece,
+    timbres,
+)
 from gansynth_tf.cli.command import check_folder, run_command
 
 
@@ -28,6 +34,8 @@ def _generate(values: flags.FlagValues) -> int:
         instrument = load(values.model)
         if mode == "midi_file":
             written = generate_piece.write(instrument, values, notes, config)
+        elif mode == "match":
+            written = generate_match.write(instrument, values)
         else:
             written = generate_notes.write(instrument, values, mode)
     except CheckpointError as error:

@@ -2,12 +2,15 @@
 
 from absl import flags
 
-from gansynth_tf.cli import timbres
+from gansynth_tf.cli import generate_match, timbres
 
 # What can be played; only one at a time. --pitches alone is notes with timbres of their own.
-MODES = ("midi_file", "random", "scale", "interpolate")
+MODES = ("midi_file", "match", "random", "scale", "interpolate")
 _BY_MODE = {  # flag: what it has a meaning for
-    "pitches": (None, "scale", "interpolate"),
+    "pitches": (None, "scale", "interpolate", "match"),
+    "match_pitch": ("match",),
+    "match_starts": ("match",),
+    "match_steps": ("match",),
     "count": (None, "random", "scale", "interpolate"),
     "timbres": (None, "scale", "interpolate", "midi_file"),
     "fixed_norm": ("interpolate", "midi_file"),
@@ -26,6 +29,7 @@ def define(values: flags.FlagValues) -> None:
     timbres.define(values)
     timbres.define_saving(values)
     _define_piece(values)
+    generate_match.define(values)
 
 
 def _define_files(values: flags.FlagValues) -> None:
@@ -129,8 +133,8 @@ def mode(values: flags.FlagValues) -> str | None:
     meant = [name for name in MODES if values[name].value]
     if not (meant or values.pitches):
         raise UserError(
-            "--pitches=60,64,67, --scale, --interpolate, --random or --midi_file=FILE is needed: "
-            "what to play."
+            "--pitches=60,64,67, --scale, --interpolate, --random, --midi_file=FILE or --match=FILE "
+            "is needed: what to play."
         )
     if len(meant) > 1:
         raise UserError(f"--{meant[0]} and --{meant[1]} exclude each other: give one of them.")
